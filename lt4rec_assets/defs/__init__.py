@@ -1,0 +1,1 @@
+"""One module per asset group; each asset reads, calls the core, publishes and reports."""

@@ -1,0 +1,1 @@
+"""What lt4rec computes, without Dagster: data, quality, model, evaluation, training."""

@@ -1,0 +1,1 @@
+"""Logs to tensors: SQL files, the lake, sources, the simulator, loading."""

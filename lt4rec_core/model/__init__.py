@@ -1,0 +1,1 @@
+"""Tasks, the network, masks and how they are pruned."""

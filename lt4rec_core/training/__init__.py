@@ -1,0 +1,1 @@
+"""The training loop, the ticket search, and models on disk."""
