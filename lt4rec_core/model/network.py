@@ -1,0 +1,202 @@
+"""The shared network (paper, Fig. 1): embeddings, interaction, trunk, one logit layer per task.
+
+Shapes are written with b = batch, f = fields (categorical first, then lists), d = embedding dimension.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lt4rec_core.catalogue import FeatureCatalogue
+from lt4rec_core.config import check
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """The shape of the network and the scale of its first values."""
+
+    embedding_dim: int = 32
+    """Length of every field's vector."""
+
+    hidden: tuple[int, ...] = (512, 256, 128)
+    """Widths of the trunk's layers, first to last."""
+
+    interaction: Literal["dot", "user_video", "none"] = "dot"
+    """Products beside the embeddings: dot products of all pairs of fields, element-wise products of every user
+    field with every video field, or none."""
+
+    embedding_std: float = 0.001
+    """Standard deviation of the first embeddings. Small matters: a hashed id seen once should say little."""
+
+    def __post_init__(self) -> None:
+        check(self.embedding_dim > 0, f"embedding_dim must be positive, got {self.embedding_dim}.")
+        check(
+            len(self.hidden) > 0 and all(width > 0 for width in self.hidden),
+            f"hidden must name at least one positive width, got {self.hidden}.",
+        )
+        known = ("dot", "user_video", "none")
+        check(self.interaction in known, f"interaction must be one of {known}, got {self.interaction!r}.")
+        check(self.embedding_std > 0, f"embedding_std must be positive, got {self.embedding_std}.")
+
+
+class FieldLayout:
+    """Where each feature of a catalogue lies: its column, its rows of the one embedding table, its side.
+
+    Features that share an embedding share rows. Row ``offset + bucket`` holds a bucket's vector; bucket 0, "missing",
+    has a learnt vector of its own. In a list 0 is padding: a list is the mean of its ids that are not 0, and an empty
+    list is the zero vector (its emptiness is not confused with a missing id of the embedding it shares).
+    """
+
+    def __init__(self, catalogue: FeatureCatalogue) -> None:
+        first, n_rows = {}, 0
+        for name, buckets in catalogue.embeddings.items():
+            first[name] = n_rows
+            n_rows += buckets
+        categorical = [f for f in catalogue.features if f.kind == "categorical"]
+        lists = [f for f in catalogue.features if f.kind == "list"]
+        self.n_rows = n_rows
+        self.columns = tuple(f.column for f in categorical)
+        self.lists = tuple(f.column for f in lists)
+        self.offsets = torch.tensor([first[f.embedding] for f in categorical], dtype=torch.int32)
+        self.list_offsets = {f.column: first[f.embedding] for f in lists}
+        self.sides = tuple(f.side for f in (*categorical, *lists))
+        self.unknown_columns = tuple(i for i, f in enumerate(categorical) if not f.known_when_serving)
+        self.unknown_lists = tuple(f.column for f in lists if not f.known_when_serving)
+
+    @property
+    def n_fields(self) -> int:
+        """Categorical fields and lists together."""
+        return len(self.sides)
+
+
+class Lookup(NamedTuple):
+    """The rows of the embedding table that a batch needs."""
+
+    ids: Tensor
+    """(b, n_categorical) int32 rows."""
+
+    lists: dict[str, Tensor]
+    """Per list (b, K) int32 rows; the list's own offset marks padding."""
+
+
+class _PairDots(torch.autograd.Function):
+    """Dot products of all pairs of fields; its backward gathers instead of scattering, which is what costs time."""
+
+    @staticmethod
+    def forward(ctx: Any, fields: Tensor, pairs: Tensor, position: Tensor) -> Tensor:
+        """(b, f, d) -> (b, f (f - 1) / 2)."""
+        ctx.save_for_backward(fields, position)
+        return torch.bmm(fields, fields.mT).flatten(1).index_select(1, pairs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        """Each pair's gradient flows to both of its fields; ``position`` of the diagonal points at a zero."""
+        fields, position = ctx.saved_tensors
+        b, f, _ = fields.shape
+        both = F.pad(grads[0], (0, 1)).index_select(1, position).view(b, f, f)
+        return torch.bmm(both, fields), None, None
+
+
+class SharedNet(nn.Module):
+    """One embedding table and one trunk for all tasks, and a logit layer for each.
+
+    The embedding table takes no part in autograd: a batch's field vectors are looked up, their gradient is read, and
+    the row-wise optimiser moves only the rows the batch used.
+    """
+
+    def __init__(
+        self,
+        catalogue: FeatureCatalogue,
+        tasks: Sequence[str],
+        config: NetworkConfig,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.config, self.layout, self.tasks = config, FieldLayout(catalogue), tuple(tasks)
+        d, f = config.embedding_dim, self.layout.n_fields
+        left, right = self._pairs()
+        n_products = {"dot": len(left), "user_video": len(left) * d, "none": 0}[config.interaction]
+        widths = (f * d + n_products, *config.hidden)
+        self.table = nn.Parameter(torch.empty(self.layout.n_rows, d), requires_grad=False)
+        self.trunk = nn.ModuleList(nn.Linear(n, m) for n, m in zip(widths, widths[1:], strict=False))
+        self.logits = nn.ModuleDict({task: nn.Linear(widths[-1], 1) for task in tasks})
+        self._left, self._right = left, right
+        position = torch.full((f, f), len(left))
+        position[left, right] = position[right, left] = torch.arange(len(left))
+        self._pair_index, self._pair_position = left * f + right, position.flatten()
+        self.initialise(generator)
+
+    def _pairs(self) -> tuple[Tensor, Tensor]:
+        """The pairs of fields that meet, as two index vectors."""
+        sides = self.layout.sides
+        if self.config.interaction == "user_video":
+            users = [i for i, side in enumerate(sides) if side == "user"]
+            videos = [i for i, side in enumerate(sides) if side == "video"]
+            both = [(u, v) for u in users for v in videos]
+            pairs = torch.tensor(both, dtype=torch.long).view(-1, 2).T
+            return pairs[0], pairs[1]
+        i, j = torch.triu_indices(len(sides), len(sides), offset=1)
+        return i, j
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw new values for everything: He's scale (uniform) in the trunk, small in the embeddings and logits.
+
+        Each tensor has a stream of its own, named by the tensor, so that the trunk's first values do not depend on
+        how many tasks there are: a rewound ticket meets the same values in sNET that it was drawn from.
+        """
+        base = int(torch.randint(2**62, (), generator=generator))
+        for name, value in self.named_parameters():
+            seed = hashlib.sha256(f"{base}/{name}".encode()).digest()[:7]
+            own = torch.Generator().manual_seed(int.from_bytes(seed, "big"))
+            if name == "table":
+                value.normal_(std=self.config.embedding_std, generator=own)
+            elif name.endswith("bias"):
+                value.zero_()
+            elif name.startswith("trunk"):
+                bound = math.sqrt(6 / value.shape[1])
+                value.uniform_(-bound, bound, generator=own)
+            else:
+                bound = math.sqrt(1 / value.shape[1])
+                value.uniform_(-bound, bound, generator=own)
+
+    def trunk_weights(self) -> dict[str, nn.Parameter]:
+        """The weights that a mask covers, by name: ``trunk.<layer>.weight`` of shape (out, in)."""
+        return {f"trunk.{i}.weight": layer.weight for i, layer in enumerate(self.trunk)}  # type: ignore[misc]
+
+    def task_parameters(self, task: str) -> dict[str, nn.Parameter]:
+        """What a step of one task may move beside the embeddings: trunk weights and biases, its own logit layer."""
+        own = f"logits.{task}."
+        return {n: p for n, p in self.named_parameters() if n.startswith("trunk.") or n.startswith(own)}
+
+    def lookup(self, ids: Tensor, lists: dict[str, Tensor]) -> Lookup:
+        """Bucket ids (b, n_categorical) and lists (b, K) to rows of the table."""
+        rows = {name: lists[name] + offset for name, offset in self.layout.list_offsets.items()}
+        return Lookup(ids + self.layout.offsets, rows)
+
+    @torch.no_grad()
+    def embed(self, lookup: Lookup) -> Tensor:
+        """The field vectors of a batch, (b, f, d): categorical fields, then lists as means."""
+        b, n = lookup.ids.shape
+        fields = torch.empty(b, self.layout.n_fields, self.config.embedding_dim)
+        fields[:, :n] = self.table.index_select(0, lookup.ids.flatten()).view(b, n, -1)
+        for i, (name, rows) in enumerate(lookup.lists.items(), start=n):
+            padding = self.layout.list_offsets[name]
+            fields[:, i] = F.embedding_bag(rows, self.table, mode="mean", padding_idx=padding)
+        return fields
+
+    def interact(self, fields: Tensor) -> Tensor:
+        """The trunk's input (b, d_in): the field vectors (b, f, d) side by side, then their products."""
+        flat = fields.flatten(1)
+        if self.config.interaction == "dot":
+            return torch.cat([flat, _PairDots.apply(fields, self._pair_index, self._pair_position)], dim=1)
+        if self.config.interaction == "user_video":
+            products = fields[:, self._left] * fields[:, self._right]
+            return torch.cat([flat, products.flatten(1)], dim=1)
+        return flat

@@ -1,0 +1,73 @@
+"""Seeded batches of single tasks (Algorithm 1, lines 12-13): whose turn it is, and with which samples."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.errors import TrainingError
+from lt4rec_core.model.tasks import CLICK_LABEL, Task
+
+
+class Batch(NamedTuple):
+    """Some samples of one task."""
+
+    task: str
+    ids: Tensor
+    """(b, n_categorical) int32."""
+    lists: dict[str, Tensor]
+    """(b, K) int32 each."""
+    labels: Tensor
+    """(b,) float32, all known."""
+
+
+def generator_for(seed: int, *purpose: object) -> torch.Generator:
+    """A random stream of its own for each purpose, e.g. ``generator_for(7, "snet", day)``.
+
+    What one purpose draws moves no other stream, so a resumed run draws what an uninterrupted one would have.
+    """
+    text = "/".join(str(part) for part in (seed, *purpose))
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
+
+
+def rows_of_task(samples: SampleSet, task: Task) -> Tensor:
+    """Row numbers of a task's samples: its label is known and, for a task on clicks, the sample is a click.
+
+    Raises:
+        TrainingError: the label's column is not there.
+    """
+    if task.label not in samples.labels:
+        raise TrainingError(
+            f"Task {task.name!r} needs the label {task.label!r}, found {', '.join(samples.labels)}. "
+            "Look at the columns of training.samples."
+        )
+    known = ~samples.labels[task.label].isnan()
+    if task.sample == "clicked":
+        known &= samples.labels[CLICK_LABEL] == 1
+    return known.nonzero().squeeze(1)
+
+
+def iterate_batches(
+    samples: SampleSet, tasks: Sequence[Task], batch_size: int, generator: torch.Generator
+) -> Iterator[Batch]:
+    """One pass over the samples of all tasks, in batches of single tasks in random order.
+
+    Each task's samples are shuffled and cut into batches (the last may be smaller), then all batches are shuffled
+    together: a task's turns are in proportion to its samples. A task without samples has no turn.
+    """
+    turns: list[tuple[Task, Tensor]] = []
+    for task in tasks:
+        rows = rows_of_task(samples, task)
+        shuffled = rows[torch.randperm(len(rows), generator=generator)]
+        turns += [(task, part) for part in shuffled.split(batch_size) if len(part)]
+    for i in torch.randperm(len(turns), generator=generator).tolist():
+        task, rows = turns[i]
+        yield Batch(
+            task.name,
+            samples.ids.index_select(0, rows),
+            {name: value.index_select(0, rows) for name, value in samples.lists.items()},
+            samples.labels[task.label].index_select(0, rows),
+        )
