@@ -70,14 +70,12 @@ class ScoredRows:
             "predicted": self.scores,
             "observed": self.labels,
         }
-        sums: dict[str, Floats] = {
-            name: np.bincount(self.users, term, self.n_users) for name, term in terms.items()
-        }
-        sums["n_rows"] = n_rows.astype(np.float64)
+        sums = {name: np.bincount(self.users, term, self.n_users) for name, term in terms.items()}
+        sums["n_rows"] = n_rows
         # A user's own AUC does not change with the user's weight, so GAUC is a ratio of sums over users too.
         sums["n_ranked"] = np.where(has_auc, n_rows, 0.0)
         sums["ranked"] = np.where(has_auc, auc, 0.0) * n_rows
-        return sums
+        return {name: column.astype(np.float64) for name, column in sums.items()}
 
     def weighted(self, user_weights: Integers) -> dict[str, float]:
         """Every metric where user u counts ``user_weights[u]`` times; NaN where undefined."""

@@ -1,0 +1,34 @@
+-- What each model said of each impression before anyone knew: the day's samples scored by yesterday's models.
+--
+-- A header without a statement: Python fills this table. Labels and slices are copied from training.samples,
+-- so that whoever measures a prediction needs no join.
+--
+-- grain:   one impression and one model
+-- key:     model, user_id, video_id, occurred_at
+-- columns:
+--   dt            date       business day of the source
+--   user_id       varchar    who saw it
+--   video_id      varchar    what was shown
+--   occurred_at   timestamp  when it was shown, UTC
+--   model         varchar    snet or baseline
+--   p_ctr         double     predicted probability of a click, in [0, 1]
+--   p_cvr         double     predicted watch ratio if clicked, in [0, 1]
+--   p_ctcvr       double     p_ctr x p_cvr
+--   p_like        double     predicted probability of a like; NULL where it is no task, as in the next four
+--   p_follow      double     of a follow
+--   p_comment     double     of a comment
+--   p_forward     double     of a forward
+--   p_long_view   double     of a long view
+--   model_digest  varchar    which weights said so
+--   page          varchar    where it was shown
+--   duration_ms   bigint     length of the video
+--   is_new_user   boolean    the user had no impression in the seven days before
+--   is_new_video  boolean    the video had none
+--   is_click      boolean    label: was it clicked
+--   watch_ratio   double     label: share watched in [0, 1]; NULL without a click
+--   is_converted  boolean    label: watch ratio at least the threshold; NULL without a click
+--   is_like       boolean    label: NULL where the source does not say, as in the next four
+--   is_follow     boolean    label
+--   is_comment    boolean    label
+--   is_forward    boolean    label
+--   is_long_view  boolean    label
