@@ -139,8 +139,8 @@ def _check_agreement(
         theirs = float("nan") if value is None else value
         if not np.isclose(ours, theirs, rtol=0, atol=LARGEST_DISAGREEMENT, equal_nan=True):
             raise QualityError(
-                f"{metric} of {model} for {task} is {theirs} in the measured rows, but the predictions for its "
-                f"interval give {ours}. Are both of the same day and the same table version?"
+                f"{metric} of {model} for {task} is {theirs} in the measured rows, but the predictions for "
+                f"its interval give {ours}. Are both of the same day and the same table version?"
             )
 
 

@@ -8,9 +8,9 @@
 --
 -- grain:   one model, task, slice and metric
 -- key:     model, task, slice, metric
--- inputs:  evaluation.predictions[0], source.truth[0]?,
---          training.samples[-7..-1](is_click, watch_ratio, is_like, is_follow, is_comment, is_forward,
---          is_long_view)
+-- inputs:
+--   evaluation.predictions[0], source.truth[0]?,
+--   training.samples[-7..-1](is_click, watch_ratio, is_like, is_follow, is_comment, is_forward, is_long_view)
 -- params:  $dt, day the predictions are of
 --          $ticket_window_end, last day the tickets saw; headlines use later days only
 -- columns:
