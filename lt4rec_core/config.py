@@ -14,7 +14,8 @@ T = TypeVar("T")
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "settings") -> T:
     """Make the frozen dataclass ``cls`` from a mapping such as a TOML table.
 
-    Lists become tuples (frozen values hold no lists) and whole numbers become floats where a float is asked for.
+    Lists become tuples (frozen values hold no lists) and whole numbers become floats where a float is asked
+    for.
 
     Args:
         cls: a dataclass whose fields all have defaults or stand in the mapping.

@@ -12,8 +12,15 @@ from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.errors import TrainingError
 
 LABEL_COLUMNS = (
-    "is_click", "watch_ratio", "is_converted", "is_like", "is_follow", "is_comment", "is_forward", "is_long_view"
-)  # fmt: skip
+    "is_click",
+    "watch_ratio",
+    "is_converted",
+    "is_like",
+    "is_follow",
+    "is_comment",
+    "is_forward",
+    "is_long_view",
+)
 """Columns of ``training.samples`` that are read as labels, where they are there."""
 
 
@@ -77,8 +84,8 @@ def load_samples(
 ) -> SampleSet:
     """Read a stream of ``training.samples`` into tensors.
 
-    With ``n_rows`` the tensors are allocated once and filled batch by batch, so that memory beyond them is one
-    batch; without it they grow by half at a time.
+    With ``n_rows`` the tensors are allocated once and filled batch by batch, so that memory beyond them is
+    one batch; without it they grow by half at a time.
 
     Args:
         reader: yields the catalogue's ``f_*`` and ``m_*`` columns, labels, and the columns of ``keep``.
@@ -117,7 +124,7 @@ class _Columns:
     def __init__(self, catalogue: FeatureCatalogue, schema: pa.Schema, keep: Sequence[str]) -> None:
         self.buckets = {f.column: catalogue.embeddings[f.embedding] for f in catalogue.features}
         self.categorical = [f.column for f in catalogue.features if f.kind == "categorical"]
-        self.lists = {f.column: f.max_length for f in catalogue.features if f.kind == "list"}
+        self.lists = {f.column: f.max_length or 0 for f in catalogue.features if f.kind == "list"}
         self.labels = [name for name in LABEL_COLUMNS if name in schema.names]
         missing = [name for name in (*self.buckets, *keep) if name not in schema.names]
         if missing:

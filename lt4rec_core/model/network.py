@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -28,8 +29,8 @@ class NetworkConfig:
     """Widths of the trunk's layers, first to last."""
 
     interaction: Literal["dot", "user_video", "none"] = "dot"
-    """Products beside the embeddings: dot products of all pairs of fields, element-wise products of every user
-    field with every video field, or none."""
+    """Products beside the embeddings: dot products of all pairs of fields, element-wise products of every
+    user field with every video field, or none."""
 
     embedding_std: float = 0.001
     """Standard deviation of the first embeddings. Small matters: a hashed id seen once should say little."""
@@ -48,9 +49,9 @@ class NetworkConfig:
 class FieldLayout:
     """Where each feature of a catalogue lies: its column, its rows of the one embedding table, its side.
 
-    Features that share an embedding share rows. Row ``offset + bucket`` holds a bucket's vector; bucket 0, "missing",
-    has a learnt vector of its own. In a list 0 is padding: a list is the mean of its ids that are not 0, and an empty
-    list is the zero vector (its emptiness is not confused with a missing id of the embedding it shares).
+    Features that share an embedding share rows. Row ``offset + bucket`` holds a bucket's vector; bucket 0,
+    "missing", has a learnt vector of its own. In a list 0 is padding: a list is the mean of its ids that are
+    not 0, and an empty list is the zero vector (no history is not the same as a video whose id is missing).
     """
 
     def __init__(self, catalogue: FeatureCatalogue) -> None:
@@ -86,7 +87,10 @@ class Lookup(NamedTuple):
 
 
 class _PairDots(torch.autograd.Function):
-    """Dot products of all pairs of fields; its backward gathers instead of scattering, which is what costs time."""
+    """Dot products of all pairs of fields.
+
+    Its backward gathers where autograd's own would scatter, which is what costs time.
+    """
 
     @staticmethod
     def forward(ctx: Any, fields: Tensor, pairs: Tensor, position: Tensor) -> Tensor:
@@ -106,8 +110,8 @@ class _PairDots(torch.autograd.Function):
 class SharedNet(nn.Module):
     """One embedding table and one trunk for all tasks, and a logit layer for each.
 
-    The embedding table takes no part in autograd: a batch's field vectors are looked up, their gradient is read, and
-    the row-wise optimiser moves only the rows the batch used.
+    The embedding table takes no part in autograd: a batch's field vectors are looked up, their gradient is
+    read, and the row-wise optimiser moves only the rows the batch used.
     """
 
     def __init__(
@@ -124,7 +128,7 @@ class SharedNet(nn.Module):
         n_products = {"dot": len(left), "user_video": len(left) * d, "none": 0}[config.interaction]
         widths = (f * d + n_products, *config.hidden)
         self.table = nn.Parameter(torch.empty(self.layout.n_rows, d), requires_grad=False)
-        self.trunk = nn.ModuleList(nn.Linear(n, m) for n, m in zip(widths, widths[1:], strict=False))
+        self.trunk = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(widths))
         self.logits = nn.ModuleDict({task: nn.Linear(widths[-1], 1) for task in tasks})
         self._left, self._right = left, right
         position = torch.full((f, f), len(left))
@@ -146,10 +150,11 @@ class SharedNet(nn.Module):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw new values for everything: He's scale (uniform) in the trunk, small in the embeddings and logits.
+        """Draw new values for everything: He's uniform scale in the trunk, small embeddings.
 
-        Each tensor has a stream of its own, named by the tensor, so that the trunk's first values do not depend on
-        how many tasks there are: a rewound ticket meets the same values in sNET that it was drawn from.
+        Each tensor has a stream of its own, named by the tensor, so that the trunk's first values do not
+        depend on how many tasks there are: a rewound ticket meets the same values in sNET that it was drawn
+        from.
         """
         base = int(torch.randint(2**62, (), generator=generator))
         for name, value in self.named_parameters():
@@ -171,7 +176,7 @@ class SharedNet(nn.Module):
         return {f"trunk.{i}.weight": layer.weight for i, layer in enumerate(self.trunk)}  # type: ignore[misc]
 
     def task_parameters(self, task: str) -> dict[str, nn.Parameter]:
-        """What a step of one task may move beside the embeddings: trunk weights and biases, its own logit layer."""
+        """What one task's step may move beside the embeddings: the trunk, its own logit layer."""
         own = f"logits.{task}."
         return {n: p for n, p in self.named_parameters() if n.startswith("trunk.") or n.startswith(own)}
 

@@ -1,7 +1,7 @@
 """Which weights to remove next (Algorithm 1, line 5). In every mask True keeps a weight and False removes it.
 
-Read literally, line 5 takes the quantile over removed weights too, whose zeros would stop the pruning after one round:
-only survivors are ranked here.
+Read literally, line 5 takes the quantile over removed weights too, whose zeros would stop the pruning after
+one round: only survivors are ranked here.
 """
 
 from typing import Literal
@@ -22,19 +22,20 @@ def prune_smallest(weights: Weights, mask: Mask, q: float, scope: Scope = "layer
         weights: trained values; ``weights[n].shape == mask[n].shape``.
         mask: the current mask, left unchanged. A removed weight never returns.
         q: share of the *survivors* to remove, in (0, 1).
-        scope: ``layer`` ranks each layer by itself; ``global`` ranks all together, which removes more where weights
-            are small (wide layers) and can empty one.
+        scope: ``layer`` ranks each layer by itself; ``global`` ranks all together, which removes more where
+            weights are small (wide layers) and can empty one.
 
     Returns:
-        A mask that keeps exactly ``survivors - int(q * survivors)`` weights (of each layer, or of all), however many
-        magnitudes tie.
+        A mask that keeps exactly ``survivors - int(q * survivors)`` weights (of each layer, or of all),
+        however many magnitudes tie.
 
     Raises:
         MaskError: the mask does not fit, or a layer would keep nothing.
     """
     if not 0 < q < 1:
         raise ConfigError(
-            f"q must lie strictly between 0 and 1, got {q}. It is a share of the surviving weights, not a percentage."
+            f"q must lie strictly between 0 and 1, got {q}. "
+            "It is a share of the surviving weights, not a percentage."
         )
     check_fits(mask, weights)
     if scope == "layer":

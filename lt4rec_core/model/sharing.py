@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lt4rec_core.model.network import SharedNet
 
 
 def task_logits(net: SharedNet, task: str, fields: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
-    """Score a batch for one task (Algorithm 1, lines 14, 18 and 19): sNET ⊙ mask, then the task's logit layer.
+    """Score a batch for one task (Algorithm 1, lines 14, 18, 19): sNET ⊙ mask, then its logit layer.
 
-    Computed with functions: nothing is patched, so nothing has to be restored, and the gradient of a weight outside
-    the mask is exactly zero.
+    Computed with functions: nothing is patched, so nothing has to be restored, and the gradient of a weight
+    outside the mask is exactly zero.
 
     Args:
         net: the shared network.
@@ -25,6 +25,7 @@ def task_logits(net: SharedNet, task: str, fields: Tensor, mask: Mapping[str, Te
     """
     hidden = net.interact(fields)
     for name, layer in zip(net.trunk_weights(), net.trunk, strict=True):
+        assert isinstance(layer, nn.Linear)
         weight = layer.weight if mask is None else layer.weight * mask[name]
         hidden = F.relu(F.linear(hidden, weight, layer.bias))  # (b, d_out)
     return net.logits[task](hidden).squeeze(1)

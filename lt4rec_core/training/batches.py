@@ -55,8 +55,8 @@ def iterate_batches(
 ) -> Iterator[Batch]:
     """One pass over the samples of all tasks, in batches of single tasks in random order.
 
-    Each task's samples are shuffled and cut into batches (the last may be smaller), then all batches are shuffled
-    together: a task's turns are in proportion to its samples. A task without samples has no turn.
+    Each task's samples are shuffled and cut into batches (the last may be smaller), then all batches are
+    shuffled together: a task's turns are in proportion to its samples. A task without samples has no turn.
     """
     turns: list[tuple[Task, Tensor]] = []
     for task in tasks:

@@ -1,8 +1,8 @@
 """Who moves which numbers: row-wise Adagrad for the embedding table, one fused Adam per task for the rest.
 
-A gradient of zero is not a standstill: with one Adam for all tasks the momentum of one task's steps keeps moving
-weights that only another task keeps. With one Adam per task the moments of a weight outside the task's mask stay
-exactly zero, and so does its update. There is no weight decay, which would move everything.
+A gradient of zero is not a standstill: with one Adam for all tasks the momentum of one task's steps keeps
+moving weights that only another task keeps. With one Adam per task the moments of a weight outside the task's
+mask stay exactly zero, and so does its update. There is no weight decay, which would move everything.
 """
 
 from collections.abc import Mapping, Sequence

@@ -50,18 +50,18 @@ class TrainingConfig:
     """First value of a row's accumulator; above zero it softens a row's first steps."""
 
     unknown_dropout: float = 0.5
-    """Share of training samples in which a feature that is unknown when serving is set to missing. It is always
-    missing in evaluation."""
+    """Share of training samples in which a feature that is unknown when serving is set to missing. It is
+    always missing in evaluation."""
 
     cvr_loss: Literal["soft_bce", "mse"] = "soft_bce"
     """CVR's loss: cross-entropy against the watch ratio, or squared error of the sigmoid."""
 
     task_weights: tuple[tuple[str, float], ...] = ()
-    """Eq. 2's a and b as pairs of task and weight, 1 where not named. Adam ignores the scale of a loss: on the trunk
-    a weight multiplies the task's learning rate, on the embeddings its loss."""
+    """Eq. 2's a and b as pairs of task and weight, 1 where not named. Adam ignores the scale of a loss: on
+    the trunk a weight multiplies the task's learning rate, on the embeddings its loss."""
 
     threads: int = 1
-    """Threads that PyTorch computes with. Another number gives other last bits, hence another model digest."""
+    """PyTorch's threads. Another number gives other last bits, hence another model digest."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "learning_rate", "embedding_learning_rate", "threads"):

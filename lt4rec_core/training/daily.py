@@ -1,0 +1,295 @@
+"""A chain of daily models: Algorithm 1, lines 11-19, incrementally.
+
+Each day continues yesterday's weights and optimiser state with one pass over today's samples.
+
+``snet`` is one shared network in which every task trains through its ticket; ``baseline`` is one dense
+network per task, trained by the same code with the same settings.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lt4rec_core.catalogue import FeatureCatalogue
+from lt4rec_core.config import check, digest_of
+from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.errors import ModelStoreError, TrainingError
+from lt4rec_core.model.network import NetworkConfig, SharedNet
+from lt4rec_core.model.tasks import Task
+from lt4rec_core.training.batches import generator_for, rows_of_task
+from lt4rec_core.training.optimizers import Optimizers
+from lt4rec_core.training.store import ModelStore, Saved
+from lt4rec_core.training.tickets import Ticket, initial_generator
+from lt4rec_core.training.trainer import (
+    Progress,
+    TaskLoss,
+    TrainingConfig,
+    make_optimizers,
+    predict,
+    train,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """Everything that decides what a chain's models are, beside the samples.
+
+    A change of any of it starts a new chain.
+    """
+
+    kind: Literal["snet", "baseline"]
+    """One shared network through tickets, or one dense network per task."""
+
+    catalogue: FeatureCatalogue
+    tasks: tuple[Task, ...]
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    tickets: Mapping[str, Ticket] = field(default_factory=dict)
+    """Task name to its ticket; a task without one trains the dense trunk. None for ``baseline``."""
+
+    restart: Literal["reinitialise", "rewind"] = "reinitialise"
+    """As the tickets were searched for: sNET starts from its own draw, or from the tickets' first values."""
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check(self.kind in ("snet", "baseline"), f"kind must be 'snet' or 'baseline', got {self.kind!r}.")
+        check(bool(self.tasks), "A chain needs at least one task. Look at LT4REC_TASKS.")
+        check(
+            self.kind == "snet" or not self.tickets,
+            "The baseline is dense and takes no tickets; give them to the snet chain.",
+        )
+        strangers = sorted(set(self.tickets) - {task.name for task in self.tasks})
+        check(not strangers, f"There are tickets of tasks that the chain does not have: {strangers}.")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the digest covers, in words: it stands in every manifest of the chain."""
+        shared = self.kind == "snet"
+        return {
+            "kind": self.kind,
+            "catalogue": self.catalogue.digest,
+            "tasks": [asdict(task) for task in self.tasks],
+            "network": asdict(self.network),
+            "training": asdict(self.training),
+            "tickets": {name: ticket.digest for name, ticket in sorted(self.tickets.items())},
+            "restart": self.restart if shared else "reinitialise",
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the chain, and the folder its models lie in."""
+        return digest_of(self.settings)
+
+    @property
+    def members(self) -> dict[str, tuple[Task, ...]]:
+        """The networks of the chain, and the tasks of each: one for all, or one each."""
+        if self.kind == "snet":
+            return {"shared": self.tasks}
+        return {task.name: (task,) for task in self.tasks}
+
+    @property
+    def masks(self) -> dict[str, dict[str, Tensor] | None]:
+        """Per task its mask, None where it is dense."""
+        return {t.name: self.tickets[t.name].mask if t.name in self.tickets else None for t in self.tasks}
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What one day of training did."""
+
+    day: date
+    digest: str
+    """Of the model it published."""
+    parent: str | None
+    """Digest of the model it continued; None on the chain's first day."""
+    losses: dict[str, TaskLoss]
+    """Per task the mean loss met on the way, and how many samples."""
+    n_samples: int
+    """Impressions of the day."""
+    seconds: float
+    """Wall time of training and publishing."""
+    densities: dict[str, float]
+    """Per task the share of trunk weights it trains through."""
+
+
+@dataclass
+class _State:
+    """The networks and optimisers of a chain, after some day."""
+
+    nets: dict[str, SharedNet]
+    optimizers: dict[str, Optimizers]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that tomorrow needs, flat."""
+        flat: dict[str, Tensor] = {}
+        for name, net in self.nets.items():
+            flat |= {f"{name}/net/{key}": p.detach() for key, p in net.named_parameters()}
+            flat |= {f"{name}/optimizer/{key}": v for key, v in self.optimizers[name].state().items()}
+        return flat
+
+
+def train_day(
+    store: ModelStore,
+    chain: Chain,
+    day: date,
+    samples: SampleSet,
+    *,
+    first: bool,
+    data_versions: Mapping[str, Any] | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> DayReport:
+    """Continue the chain by one day and publish the model.
+
+    Args:
+        store: where models lie; it also keeps the last state in memory, checked against the disk by digest.
+        chain: what is trained.
+        day: the day of ``samples``.
+        samples: all impressions of that day.
+        first: start the chain here, from its first values, instead of continuing yesterday's model.
+        data_versions: table name to version read; kept beside the model, outside its digest.
+        report: called about a hundred times per network with where training stands.
+
+    Raises:
+        MissingParentError: yesterday's model is not there.
+        ModelStoreError: yesterday's model is damaged.
+        TrainingError: no task has a sample, or a loss is not finite; nothing is published.
+        MaskError: a ticket is of another network.
+    """
+    began = time.monotonic()
+    torch.set_num_threads(chain.training.threads)
+    if first:
+        state, parent = _initial(chain), None
+        store.warm.pop(chain.digest, None)
+    else:
+        state, parent = _state_of(store, chain, _before(day), day)
+        store.warm.pop(chain.digest, None)  # from here on it changes; a failure must not leave it half-way
+    losses: dict[str, TaskLoss] = {}
+    if not any(len(rows_of_task(samples, task)) for task in chain.tasks):
+        raise TrainingError(
+            f"Nothing to train on: none of the {len(samples)} samples of {day} has a label of a task. "
+            "Look at training.samples of that day."
+        )
+    for name, tasks in chain.members.items():
+        net, optimizers = state.nets[name], state.optimizers[name]
+        if not any(len(rows_of_task(samples, task)) for task in tasks):
+            losses |= {task.name: TaskLoss(float("nan"), 0) for task in tasks}  # this network rests today
+            continue
+        stream = generator_for(chain.seed, chain.kind, name, day)
+        try:
+            losses |= train(
+                net, optimizers, samples, tasks, chain.training, stream, masks=chain.masks, report=report
+            )
+        except TrainingError as error:
+            raise TrainingError(f"{day}, {chain.kind}: {error}") from error
+    identity = {"settings": chain.settings, "chain": chain.digest, "day": day.isoformat(), "parent": parent}
+    beside = {
+        "data_versions": dict(data_versions or {}),
+        "seed": chain.seed,
+        "n_samples": len(samples),
+        "metrics": {task: {"train_loss": _finite(loss.loss), "n": loss.n} for task, loss in losses.items()},
+    }
+    digest = store.publish(chain.kind, chain.digest, day, state.tensors(), identity, beside)
+    store.warm[chain.digest] = (day, digest, state)
+    densities = {task.name: 1.0 for task in chain.tasks}
+    densities |= {name: ticket.density for name, ticket in chain.tickets.items()}
+    return DayReport(day, digest, parent, losses, len(samples), time.monotonic() - began, densities)
+
+
+def score_day(
+    store: ModelStore, chain: Chain, model_day: date, samples: SampleSet
+) -> tuple[dict[str, np.ndarray], str]:
+    """Score samples with the model of ``model_day``, as production would have: that day is before theirs.
+
+    Returns:
+        ``p_<task>`` to float64 (n,), and the model's digest.
+
+    Raises:
+        ModelStoreError: the model is missing or damaged.
+    """
+    torch.set_num_threads(chain.training.threads)
+    state, digest = _state_of(store, chain, model_day, None)
+    scores: dict[str, np.ndarray] = {}
+    for name, tasks in chain.members.items():
+        found = predict(state.nets[name], samples, [task.name for task in tasks], chain.masks)
+        scores |= {f"p_{task}": values for task, values in found.items()}
+    return scores, digest
+
+
+def load_nets(store: ModelStore, chain: Chain, day: date) -> tuple[dict[str, SharedNet], str]:
+    """The networks of a day's model by member (``shared``, or one per task), and the model's digest."""
+    state, digest = _state_of(store, chain, day, None)
+    return state.nets, digest
+
+
+def _before(day: date) -> date:
+    return date.fromordinal(day.toordinal() - 1)
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return value if np.isfinite(value) else None
+
+
+def _initial(chain: Chain) -> _State:
+    """First values: for sNET its own draw or the rewind point, for a baseline network its own draw."""
+    nets, optimizers = {}, {}
+    for name, tasks in chain.members.items():
+        restart = chain.restart if chain.kind == "snet" else "reinitialise"
+        generator = initial_generator(chain.seed, restart, chain.kind, name)
+        nets[name] = SharedNet(chain.catalogue, [task.name for task in tasks], chain.network, generator)
+        optimizers[name] = make_optimizers(nets[name], chain.training)
+    return _State(nets, optimizers)
+
+
+def _state_of(store: ModelStore, chain: Chain, day: date, for_day: date | None) -> tuple[_State, str]:
+    """The state after ``day``: the one in memory where the disk confirms its digest, else the one on disk.
+
+    ``for_day`` is the day that continues it, which turns a missing model into a named gap.
+    """
+    manifest = (
+        store.require_parent(chain.kind, chain.digest, for_day)
+        if for_day
+        else store.manifest(chain.kind, chain.digest, day)
+    )
+    warm_day, digest, state = store.warm.get(chain.digest, (None, None, None))
+    if manifest and warm_day == day and digest == manifest["digest"]:
+        return state, digest
+    saved = store.load(chain.kind, chain.digest, day)
+    return _restore(chain, saved, day), saved.digest
+
+
+def _restore(chain: Chain, saved: Saved, day: date) -> _State:
+    """Networks and optimisers as they were saved."""
+    if saved.manifest["identity"].get("chain") != chain.digest:
+        raise ModelStoreError(
+            f"The {chain.kind} model of {day} belongs to chain {saved.manifest['identity'].get('chain')}, "
+            f"wanted {chain.digest}. Was a folder copied by hand? Materialise the day again."
+        )
+    state = _initial(chain)
+    for name, net in state.nets.items():
+        parameters = dict(net.named_parameters())
+        prefix = f"{name}/net/"
+        found = {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
+        if {k: v.shape for k, v in found.items()} != {k: p.shape for k, p in parameters.items()}:
+            raise ModelStoreError(
+                f"The {chain.kind} model of {day} holds another network than this chain's. "
+                "Materialise it again."
+            )
+        with torch.no_grad():
+            for key, parameter in parameters.items():
+                parameter.copy_(found[key])
+        prefix = f"{name}/optimizer/"
+        state.optimizers[name].load(
+            {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
+        )
+    return state
