@@ -39,7 +39,7 @@ _POSITION_CLICK = 0.22  # less, per unit of log position
 _AFFINITY, _USER, _VIDEO = 0.45**0.5, 0.2**0.5, 0.35**0.5
 _DRIFT = 0.25
 
-_CLICK_LEVEL, _CLICK_TASTE, _CLICK_BAIT = -0.25, 1.1, 0.7
+_CLICK_LEVEL, _CLICK_TASTE, _CLICK_BAIT = -0.27, 1.1, 0.7
 _WATCH_LEVEL, _WATCH_TASTE, _WATCH_BAIT, _WATCH_DURATION = -0.36, 1.2, 0.7, 0.7
 
 _BOUNCE, _FINISH = -1.75, 1.4  # thresholds on eta

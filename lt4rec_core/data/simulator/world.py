@@ -111,7 +111,19 @@ def mix(rng: np.random.Generator, parts: dict[str, tuple[Floats, float]]) -> Flo
 
 
 def _levels(rng: np.random.Generator, counts: list[int]) -> Floats:
-    return _standardised(rng.standard_normal((len(counts), *N_TRAITS)), counts)
+    """Traits of the values of an attribute.
+
+    A handful of values would correlate by chance, and so would the tastes: main effects are made
+    uncorrelated, the last block's excepted where an attribute has too few values for that.
+    """
+    levels = _standardised(rng.standard_normal((len(counts), *N_TRAITS)), counts)
+    mains = levels[:, :, -1]  # a view
+    for i, block in enumerate((CLICK, WATCH, SHARED)[: len(counts) - 1]):
+        for earlier in (CLICK, WATCH)[:i]:
+            overlap = np.average(mains[:, block] * mains[:, earlier], weights=counts)
+            mains[:, block] -= overlap * mains[:, earlier]
+        mains[:, block] = _standardised(mains[:, block], counts)
+    return levels
 
 
 def _standardised(values: Floats, counts: list[int]) -> Floats:
