@@ -1,0 +1,53 @@
+"""DuckDB, set up the way every room needs it: in memory, in UTC, quiet, reproducible."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+ROWS_PER_BATCH = 65_536
+
+
+def connect_scratch(
+    threads: int = 2, memory_limit: str | None = None, spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A connection of one's own: closing it leaves nothing, and nobody else can lock it."""
+    con = duckdb.connect()
+    con.execute(f"set threads = {int(threads)}")
+    con.execute("set enable_progress_bar = false")
+    con.execute("set timezone = 'UTC'")
+    con.execute("set preserve_insertion_order = true")
+    # SQL must never reach a Python variable that happens to have a table's name.
+    con.execute("set python_enable_replacements = false")
+    if memory_limit:
+        con.execute(f"set memory_limit = {literal(memory_limit)}")
+    if spill:
+        con.execute(f"set temp_directory = {literal(str(spill))}")
+    return con
+
+
+def batches_of(relation: duckdb.DuckDBPyRelation, rows: int = ROWS_PER_BATCH) -> Iterator[pa.RecordBatch]:
+    """Stream a relation; rows keep the statement's order."""
+    yield from relation.to_arrow_reader(rows)
+
+
+def quoted(identifier: str) -> str:
+    """A name as SQL text."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A value as SQL text, for the few statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def path_literal(path: str | Path) -> str:
+    """A path as SQL text that DuckDB takes for itself, not for a glob."""
+    return literal(re.sub(r"([\[*?])", r"[\1]", str(path)))
+
+
+def first_line(error: BaseException) -> str:
+    """What DuckDB says, without the excerpt of the statement and the hints below it."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).rstrip(". ")

@@ -1,0 +1,406 @@
+"""The lake: every table is a Delta table under ``<home>/lake/<group>/<table>``, partitioned by ``dt``.
+
+A day is first staged, audited where the table is gated, and then published: one commit replaces that day's
+rows and nothing else, so readers see the old day or the new one, never half of one.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from lt4rec_core.data.duck import batches_of, connect_scratch, path_literal, quoted
+from lt4rec_core.data.sqlfile import Column, SqlFile
+from lt4rec_core.data.staging import (
+    ROWS_PER_GROUP,
+    Staged,
+    is_abandoned,
+    scratch_name,
+    staged_name,
+    write_parquet,
+)
+from lt4rec_core.errors import LakeError
+
+__all__ = ["Lake", "Published", "Snapshot", "Staged"]
+
+KEY = "lt4rec.key"
+ATTEMPTS = 10
+"""Times a commit is tried before giving up on a conflict."""
+
+ARROW_TYPES = {
+    "boolean": pa.bool_(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "varchar": pa.string(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """One day of one table, as every reader now sees it."""
+
+    table: str
+    day: date
+    version: int
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of one table. Its files never change, whatever is published after it."""
+
+    table: str
+    version: int
+    schema: pa.Schema
+    key: tuple[str, ...]
+    files: tuple[tuple[date, Path, int], ...]
+    """(day, Parquet file, number of rows), by day."""
+
+    def between(self, first: date | None, last: date | None) -> list[Path]:
+        """The files of the days from ``first`` to ``last``, both inclusive; None: no bound."""
+        return [p for d, p, _ in self.files if (first is None or d >= first) and (last is None or d <= last)]
+
+    def select(self, first: date | None, last: date | None, columns: Iterable[str] | None = None) -> str:
+        """SQL text that scans those days; with no rows there, its result is still typed."""
+        names = list(columns) if columns is not None else self.schema.names
+        unknown = [n for n in names if n not in self.schema.names]
+        if unknown:
+            raise LakeError(
+                f"{self.table} has no column {', '.join(unknown)}; it has {', '.join(self.schema.names)}."
+            )
+        files = self.between(first, last)
+        if not files:
+            types = {f.name: duckdb_type(f.type) for f in self.schema}
+            return "select " + ", ".join(f"null::{types[n]} as {quoted(n)}" for n in names) + " where false"
+        paths = ", ".join(path_literal(p) for p in files)
+        # dt is not in the files: it is the name of the folder they lie in.
+        scan = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'dt': date}})"
+        return f"select {', '.join(map(quoted, names))} from {scan}"
+
+
+class Lake:
+    """The tables of one home. Cheap to make; opening it creates nothing."""
+
+    def __init__(self, home: str | Path) -> None:
+        self.home = Path(home).absolute()
+        self.root = self.home / "lake"
+        self.staging = self.home / "staging"
+        self.views = self.root / "views"
+
+    def create(self, tables: Iterable[SqlFile]) -> None:
+        """Create every table that is not there yet, and store the analysts' views. Idempotent.
+
+        All tables are created before anything is written: racing creations are the only conflicts days have.
+
+        Raises:
+            LakeError: the home cannot be written, or a table is there with other columns.
+        """
+        with self._writing(self.root):
+            self.staging.mkdir(parents=True, exist_ok=True)
+            for table in tables:
+                if table.is_view:
+                    _write_atomically(self.views / f"{table.table}.sql", table.compiled_sql or "")
+                else:
+                    self._create_one(table)
+
+    def _create_one(self, table: SqlFile) -> None:
+        schema, path = arrow_schema(table.columns), self._path(table.table)
+        if not DeltaTable.is_deltatable(str(path)):
+            path.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(CommitFailedError):  # another process was faster
+                DeltaTable.create(
+                    str(path),
+                    schema,
+                    mode="ignore",
+                    partition_by=["dt"],
+                    name=table.table,
+                    description=table.description,
+                    configuration={KEY: ",".join(table.order)},
+                    raise_if_key_not_exists=False,
+                )
+        there = self.snapshot(table.table).schema
+        if not there.equals(schema):
+            raise LakeError(
+                f"table {table.table} in {self.home} has other columns than {table.path} declares: "
+                f"{_difference(there, schema)}. A home holds one data set under one catalogue: "
+                "point LT4REC_HOME at a new folder, or put the old declaration back."
+            )
+
+    def names(self) -> list[str]:
+        """Every table there is, as ``group.name``."""
+        return sorted(f"{p.parent.parent.name}.{p.parent.name}" for p in self.root.glob("*/*/_delta_log"))
+
+    def snapshot(self, table: str) -> Snapshot:
+        """The newest version of a table.
+
+        Raises:
+            LakeError: there is no such table, or it is damaged.
+        """
+        delta = self._delta(table)
+        path = self._path(table)
+        actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+        files = sorted((a["partition.dt"], path / a["path"], a["num_records"]) for a in actions)
+        key = tuple(delta.metadata().configuration.get(KEY, "").split(","))
+        return Snapshot(
+            table, delta.version(), _plain(pa.schema(delta.schema().to_arrow())), key, tuple(files)
+        )
+
+    def _delta(self, table: str) -> DeltaTable:
+        try:
+            return DeltaTable(str(self._path(table)))
+        except TableNotFoundError as error:
+            raise LakeError(
+                f"there is no table {table} in {self.root}; there are: {', '.join(self.names()) or 'none'}. "
+                "Is LT4REC_HOME the home you mean, and has it been prepared?"
+            ) from error
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"table {table} in {self.root} cannot be read: {error}") from error
+
+    def _path(self, table: str) -> Path:
+        group, _, name = table.partition(".")
+        return self.root / group / name
+
+    def table_uri(self, table: str) -> str:
+        """Where the Delta table lies."""
+        return str(self._path(table))
+
+    def version(self, table: str) -> int:
+        """Its newest Delta version."""
+        return self._delta(table).version()
+
+    def days(self, table: str) -> list[date]:
+        """The days that have rows, ascending."""
+        return sorted({d for d, _, n in self.snapshot(table).files if n})
+
+    def files(self, table: str, first: date | None = None, last: date | None = None) -> list[str]:
+        """The Parquet files of some days, newest; they never change, but a vacuum removes old ones."""
+        return [str(p) for p in self.snapshot(table).between(first, last)]
+
+    def open(
+        self,
+        table: str,
+        first: date,
+        last: date,
+        columns: Iterable[str] | None = None,
+        *,
+        threads: int = 2,
+        memory_limit: str | None = None,
+    ) -> pa.RecordBatchReader:
+        """Stream some days of a table, day after day, each ordered by the table's key.
+
+        Args:
+            table: ``group.name``.
+            first: first day, inclusive.
+            last: last day, inclusive.
+            columns: only these, in this order; None: all.
+            threads: DuckDB's.
+            memory_limit: DuckDB's, such as ``'2GB'``; beyond it a sort spills to the home.
+
+        Raises:
+            LakeError: no such table or column.
+        """
+        snapshot = self.snapshot(table)
+        names = list(columns) if columns is not None else snapshot.schema.names
+        snapshot.select(first, last, names)  # refuse unknown columns now, not at the first batch
+        schema = pa.schema([snapshot.schema.field(n) for n in names])
+        days = sorted({d for d, _, _ in snapshot.files if first <= d <= last})
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for day in days:
+                with self.scratch(threads, memory_limit) as con:
+                    order = ", ".join(map(quoted, snapshot.key))
+                    scan = snapshot.select(day, day)
+                    sql = f"select {', '.join(map(quoted, names))} from ({scan}) order by {order}"
+                    try:
+                        for batch in batches_of(con.sql(sql)):
+                            yield pa.RecordBatch.from_struct_array(batch.to_struct_array()).cast(schema)
+                    except (duckdb.Error, pa.ArrowException) as error:
+                        raise LakeError(f"cannot read {day} of {table} in {self.root}: {error}") from error
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    @contextlib.contextmanager
+    def scratch(
+        self, threads: int = 2, memory_limit: str | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB connection of one's own, in memory; what does not fit spills below the staging folder."""
+        spill = self.staging / scratch_name()
+        con = connect_scratch(threads, memory_limit, spill)
+        try:
+            yield con
+        finally:
+            con.close()
+            shutil.rmtree(spill, ignore_errors=True)
+
+    def stage(
+        self, table: str, day: date, reader: pa.RecordBatchReader, inputs: Mapping[str, int] | None = None
+    ) -> Staged:
+        """Write one day of a table to a Parquet file beside the lake, in the order given.
+
+        Raises:
+            LakeError: the columns are not the table's, a row is of another day, or the disk refuses.
+        """
+        schema = self.snapshot(table).schema
+        if reader.schema.names != schema.names or not _plain(reader.schema).equals(schema):
+            raise LakeError(
+                f"rows for {table} do not have its columns: {_difference(schema, _plain(reader.schema))}. "
+                "The table's header declares name, type and order."
+            )
+        path = self.staging / staged_name(table, day)
+        with self._writing(path):
+            self.staging.mkdir(parents=True, exist_ok=True)
+            self.sweep()
+            try:
+                n_rows = write_parquet(path, _only_day(reader, table, day), schema)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        return Staged(table, day, path, n_rows, dict(inputs or {}))
+
+    def publish(self, staged: Staged, metadata: Mapping[str, Any] | None = None) -> Published:
+        """Replace one day of a table by a staged one, in one commit, and remove the staged file.
+
+        Publishing no rows removes the day's rows; publishing the same rows again changes no row.
+
+        Args:
+            staged: what ``stage`` returned.
+            metadata: kept in the commit, beside the versions of the inputs.
+
+        Raises:
+            LakeError: the staged file is gone, or the table keeps refusing the commit.
+        """
+        noted = {"lt4rec.day": str(staged.day), "lt4rec.inputs": staged.inputs, **(metadata or {})}
+        with self._writing(self._path(staged.table)):
+            version = self._commit(staged, {k: str(v) for k, v in noted.items()})
+            self.discard(staged)
+        return Published(staged.table, staged.day, version, staged.n_rows)
+
+    def _commit(self, staged: Staged, metadata: dict[str, str]) -> int:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                delta = self._delta(staged.table)
+                with pq.ParquetFile(staged.path) as file:
+                    rows = pa.RecordBatchReader.from_batches(
+                        file.schema_arrow, file.iter_batches(batch_size=ROWS_PER_GROUP)
+                    )
+                    write_deltalake(
+                        delta,
+                        rows,
+                        mode="overwrite",
+                        predicate=f"dt = '{staged.day}'",
+                        writer_properties=WriterProperties(
+                            compression="ZSTD", max_row_group_size=ROWS_PER_GROUP
+                        ),
+                        commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=0),
+                    )
+                return delta.version()
+            except FileNotFoundError as error:
+                raise LakeError(
+                    f"{staged.path} is gone: {staged.table} of {staged.day} was published or discarded. "
+                    "Stage it again."
+                ) from error
+            except CommitFailedError as error:
+                if attempt == ATTEMPTS:
+                    raise LakeError(
+                        f"{staged.table} of {staged.day} lost {ATTEMPTS} commits to other writers: {error}. "
+                        "Is another backfill writing the same day?"
+                    ) from error
+                time.sleep(random.uniform(0.5, 1) * min(0.05 * 2**attempt, 5))
+            except (DeltaError, pa.ArrowException) as error:
+                raise LakeError(f"{staged.table} of {staged.day} cannot be published: {error}") from error
+        raise AssertionError
+
+    def discard(self, staged: Staged) -> None:
+        """Remove a staged file that will not be published."""
+        staged.path.unlink(missing_ok=True)
+
+    def sweep(self) -> list[Path]:
+        """Remove what dead processes left in the staging folder; a living process's files stay."""
+        gone = []
+        if self.staging.is_dir():
+            for path in sorted(self.staging.iterdir()):
+                if is_abandoned(path):
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+                    gone.append(path)
+        return gone
+
+    @contextlib.contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """Say which path the disk refused, and why."""
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or path
+            raise LakeError(
+                f"cannot write {where}: {error.strerror or error}. "
+                f"LT4REC_HOME is {self.home}: may this user write there, and is there room?"
+            ) from error
+
+
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The Arrow schema of declared columns, every one nullable."""
+    return pa.schema([(c.name, arrow_type(c.type)) for c in columns])
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """``integer[]`` is a list of int32, and so on."""
+    if name.endswith("[]"):
+        return pa.list_(pa.field("element", ARROW_TYPES[name.removesuffix("[]")]))
+    return ARROW_TYPES[name]
+
+
+def duckdb_type(type_: pa.DataType) -> str:
+    """The inverse of ``arrow_type``."""
+    if pa.types.is_list(type_):
+        return duckdb_type(type_.value_type) + "[]"
+    return next(name for name, known in ARROW_TYPES.items() if known.equals(type_))
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """A schema in the lake's spelling: plain strings, lists of 'element', nothing required, no metadata."""
+
+    def plain(type_: pa.DataType) -> pa.DataType:
+        if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+            return pa.list_(pa.field("element", plain(type_.value_type)))
+        return pa.string() if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) else type_
+
+    return pa.schema([(f.name, plain(f.type)) for f in schema])
+
+
+def _only_day(reader: pa.RecordBatchReader, table: str, day: date) -> Iterator[pa.RecordBatch]:
+    for batch in reader:
+        other = [d for d in batch.column("dt").unique().to_pylist() if d != day]
+        if other:
+            raise LakeError(
+                f"rows staged for {table} of {day} hold dt = {other[0]}. A partition holds one day."
+            )
+        yield batch
+
+
+def _difference(there: pa.Schema, wanted: pa.Schema) -> str:
+    old, new = ({f.name: str(f.type) for f in s} for s in (there, wanted))
+    parts = [f"{n} is missing" for n in old if n not in new] + [f"{n} is new" for n in new if n not in old]
+    parts += [f"{n} is {new[n]}, was {old[n]}" for n in old if n in new and old[n] != new[n]]
+    return "; ".join(parts) or f"the order is {', '.join(new)}, was {', '.join(old)}"
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

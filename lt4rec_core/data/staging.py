@@ -1,0 +1,107 @@
+"""Where a table's day waits before it is published: one Parquet file in ``<home>/staging``.
+
+A staged file's name says which process wrote it, so that a later process can sweep what a killed one left
+behind without touching what a living one still needs.
+"""
+
+import hashlib
+import os
+import platform
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS_PER_GROUP = 131_072
+"""Bounds the memory of whoever reads or writes a row group, however long the day."""
+
+ABANDONED_AFTER_S = 2 * 24 * 3600
+"""A file of another machine (or boot), whose processes cannot be asked, is swept at this age."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """One day of one table, written but not yet published."""
+
+    table: str
+    day: date
+    path: Path
+    n_rows: int
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    """Delta versions of the tables it was computed from."""
+
+
+def write_parquet(path: Path, reader: pa.RecordBatchReader, schema: pa.Schema) -> int:
+    """Write a stream to one Parquet file, row group by row group, and return the number of rows."""
+    n_rows, waiting, n_waiting = 0, [], 0
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
+        for batch in reader:
+            if batch.num_rows == 0:
+                continue
+            waiting.append(batch)
+            n_rows, n_waiting = n_rows + batch.num_rows, n_waiting + batch.num_rows
+            if n_waiting >= ROWS_PER_GROUP:
+                writer.write_table(_joined(waiting, schema), row_group_size=ROWS_PER_GROUP)
+                waiting, n_waiting = [], 0
+        if waiting:
+            writer.write_table(_joined(waiting, schema), row_group_size=ROWS_PER_GROUP)
+    return n_rows
+
+
+def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_batches(batches).cast(schema)
+
+
+def staged_name(table: str, day: date) -> str:
+    """A file name of this process: ``<table>.<day>.<machine>.<pid>-<start>.<unique>.parquet``."""
+    return f"{table}.{day}.{_machine()}.{_process(os.getpid())}.{uuid.uuid4().hex[:8]}.parquet"
+
+
+def scratch_name() -> str:
+    """A folder name of this process, for what DuckDB spills."""
+    return f"spill.{_machine()}.{_process(os.getpid())}.{uuid.uuid4().hex[:8]}"
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether the process that wrote a staged file or folder is gone."""
+    parts = path.name.split(".")
+    for machine, process in pairwise(parts):
+        if machine == _machine() and "-" in process:
+            pid = process.partition("-")[0]
+            return pid.isdigit() and _process(int(pid)) != process
+    with suppress(OSError):
+        return time.time() - path.stat().st_mtime > ABANDONED_AFTER_S
+    return False
+
+
+def _machine() -> str:
+    """The machine since it last started; two containers on one disk differ by host name."""
+    boot = ""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    return hashlib.sha256(f"{platform.node()} {boot}".encode()).hexdigest()[:12]
+
+
+def _process(pid: int) -> str:
+    """``<pid>-<start>``: pids are used again, with their start they are not. No process: start 'dead'."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        # The command's name, in brackets, may hold blanks; the start time is the 20th field after it.
+        return f"{pid}-{stat.rpartition(')')[2].split()[19]}"
+    except (OSError, IndexError):
+        if Path("/proc/self/stat").exists():
+            return f"{pid}-dead"
+    try:
+        os.kill(pid, 0)  # no /proc here (macOS): ask whether it lives, and trust the pid
+    except ProcessLookupError:
+        return f"{pid}-dead"
+    except PermissionError:
+        pass
+    return f"{pid}-0"

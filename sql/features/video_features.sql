@@ -1,0 +1,115 @@
+-- Each video seen on a day, as known before it: its attributes, and how it was received in the seven
+-- days before.
+--
+-- Of the day itself the statement sees nothing but which videos appear. Rates are drawn towards the rate of all
+-- videos by $prior_strength imagined observations, and NULL where there is nothing to divide by. The catalogue may
+-- use every column of source.videos and every column computed here.
+--
+-- grain:    one video with an accepted impression on the day
+-- key:      video_id
+-- inputs:   samples.impressions[0](video_id), source.videos[0], features.video_daily_stats[-7..-1]
+-- params:   $dt, the day
+--           $prior_strength, imagined observations at the common rate that every rate starts from
+-- compiled: $video_features
+-- columns:
+--   dt                  date     business day of the source
+--   video_id            varchar  which video
+--   n_impressions_7d    bigint   accepted impressions in the seven days before
+--   n_clicks_7d         bigint   of these, clicked
+--   click_rate_7d       double   clicks per impression, smoothed; NULL without an impression
+--   like_rate_7d        double   likes per impression, smoothed; NULL without an impression
+--   watch_ratio_7d      double   mean watch ratio of the clicks, smoothed; NULL without a click, as in the next two
+--   complete_rate_7d    double   share of the clicks watched to the end, smoothed
+--   watch_surplus_7d    double   mean watch ratio above that of videos about as long, smoothed towards 0
+--   is_new              boolean  no impression in the seven days before
+--   $video_features
+
+with
+
+seen as (
+
+    select distinct video_id
+    from samples.impressions
+
+),
+
+overall as (
+
+    select
+        sum(n_clicks) / sum(n_impressions) as click_rate,
+        sum(n_likes) / sum(n_impressions) as like_rate,
+        sum(watch_ratio_millionths) / sum(n_clicks) / 1000000 as watch_ratio,
+        sum(n_completes) / sum(n_clicks) as complete_rate
+    from features.video_daily_stats
+
+),
+
+past as (
+
+    select
+        stats.video_id,
+        sum(stats.n_impressions)::bigint as n_impressions,
+        sum(stats.n_clicks)::bigint as n_clicks,
+        sum(stats.n_likes) as n_likes,
+        sum(stats.n_completes) as n_completes,
+        sum(stats.watch_ratio_millionths) / 1000000 as watch_ratio,
+        sum(stats.watch_surplus_millionths) / 1000000 as watch_surplus
+    from features.video_daily_stats as stats
+    semi join seen on stats.video_id = seen.video_id
+    group by stats.video_id
+
+),
+
+rates as (
+
+    select
+        past.video_id,
+        past.n_impressions,
+        past.n_clicks,
+        (past.n_clicks + $prior_strength * overall.click_rate)
+        / (past.n_impressions + $prior_strength) as click_rate,
+        (past.n_likes + $prior_strength * overall.like_rate)
+        / (past.n_impressions + $prior_strength) as like_rate,
+        -- Without a click there is nothing to divide by, and the clicks' own rates stay NULL.
+        case when past.n_clicks > 0 then past.n_clicks + $prior_strength end as n_clicks_and_prior,
+        (past.watch_ratio + $prior_strength * overall.watch_ratio) / n_clicks_and_prior as watch_ratio,
+        (past.n_completes + $prior_strength * overall.complete_rate) / n_clicks_and_prior as complete_rate,
+        past.watch_surplus / n_clicks_and_prior as watch_surplus
+    from past
+    cross join overall
+
+),
+
+known as (
+
+    select
+        seen.video_id,
+        videos.* exclude (dt, video_id),
+        coalesce(rates.n_impressions, 0) as n_impressions_7d,
+        coalesce(rates.n_clicks, 0) as n_clicks_7d,
+        rates.click_rate as click_rate_7d,
+        rates.like_rate as like_rate_7d,
+        rates.watch_ratio as watch_ratio_7d,
+        rates.complete_rate as complete_rate_7d,
+        rates.watch_surplus as watch_surplus_7d,
+        rates.video_id is null as is_new
+    from seen
+    left join source.videos on seen.video_id = videos.video_id
+    left join rates on seen.video_id = rates.video_id
+
+)
+
+select
+    $dt as dt,
+    video_id,
+    n_impressions_7d,
+    n_clicks_7d,
+    click_rate_7d,
+    like_rate_7d,
+    watch_ratio_7d,
+    complete_rate_7d,
+    watch_surplus_7d,
+    is_new,
+    $video_features
+from known
+order by video_id

@@ -1,0 +1,40 @@
+-- Delivered rows that were rejected, and why.
+--
+-- grain:   one rejected row
+-- key:     none, rows may repeat
+-- inputs:  samples.screened_impressions
+-- columns:
+--   dt             date       business day of the source
+--   occurred_at    timestamp  when it was shown, UTC
+--   user_id        varchar    who saw it
+--   video_id       varchar    what was shown
+--   page           varchar    where it was shown
+--   position       integer    rank on the page, from 1
+--   is_click       boolean    was it clicked
+--   play_ms        bigint     how long it played
+--   duration_ms    bigint     how long the video is
+--   is_like        boolean    was it liked; NULL where the source does not say, as in the next four
+--   is_follow      boolean    was its author followed
+--   is_comment     boolean    was it commented on
+--   is_forward     boolean    was it forwarded
+--   is_long_view   boolean    the source's own mark of a long view
+--   reject_reason  varchar    unreadable, non_positive_duration, negative_play, wrong_day or duplicate
+
+select
+    dt,
+    occurred_at,
+    user_id,
+    video_id,
+    page,
+    position,
+    is_click,
+    play_ms,
+    duration_ms,
+    is_like,
+    is_follow,
+    is_comment,
+    is_forward,
+    is_long_view,
+    reject_reason
+from samples.screened_impressions
+where reject_reason is not null
