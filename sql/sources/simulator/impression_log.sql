@@ -3,7 +3,8 @@
 --
 -- grain:    one delivered row
 -- key:      none, a row may be delivered twice
--- inputs:   raw.impressions
+-- inputs:   raw.impressions(date, time_ms, user_id, video_id, page, position, is_click, play_ms, duration_ms,
+--             is_like, is_follow, is_comment, is_forward, is_long_view)
 -- columns:
 --   dt            date       day on which the session began, UTC
 --   occurred_at   timestamp  when the video was shown, UTC; a session may run past midnight
