@@ -121,11 +121,12 @@ class Lake:
     def _create_one(self, table: SqlFile) -> None:
         schema, path = arrow_schema(table.columns), self._path(table.table)
         if not DeltaTable.is_deltatable(str(path)):
+            fields = zip(schema, table.columns, strict=True)  # Spark and Trino show the descriptions
             path.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(CommitFailedError):  # another process was faster
                 DeltaTable.create(
                     str(path),
-                    schema,
+                    pa.schema([f.with_metadata({"comment": c.description}) for f, c in fields]),
                     mode="ignore",
                     partition_by=["dt"],
                     name=table.table,

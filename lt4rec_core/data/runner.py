@@ -77,7 +77,7 @@ def run_sql(
 
 
 def input_versions(lake: Lake, sqlfile: SqlFile) -> dict[str, int]:
-    """The newest Delta version of each table that a statement reads; ``Staged.inputs``: what a run did read."""
+    """The newest Delta version of each table that a statement reads; ``Staged.inputs``: what one did read."""
     there = set(lake.names())
     return {
         i.table: lake.version(i.table)

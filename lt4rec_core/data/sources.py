@@ -132,7 +132,7 @@ def _source_from(path: Path, toml: Mapping[str, Any], settings: Mapping[str, Any
         raw=raw,
         generator=module,
         generator_settings={**generator.get("settings", {}), **settings},
-        default_days=None if module is None else tuple(_module(module).default_days()),  # type: ignore[arg-type]
+        default_days=None if module is None else tuple(_module(module).default_days()),
     )
 
 
