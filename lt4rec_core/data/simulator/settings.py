@@ -94,4 +94,4 @@ class SimulatorSettings:
         return cls(**settings)
 
 
-_WHERE = "See [generator.settings] in the source's source.toml and docs/SOURCES.md."
+_WHERE = "See docs/SOURCES.md; settings stand in source.toml, [generator.settings], or in lt4rec.toml, [source]."
