@@ -183,7 +183,7 @@ def train(
             seen = sums[batch.task]
             seen.total, seen.n = seen.total + loss * len(batch.labels), seen.n + len(batch.labels)
             done += len(batch.labels)
-            if report and done >= next_report:
+            if report and (done >= next_report or done == total):
                 next_report = done + total / 100
                 report(Progress(done, total, _means(sums)))
     return _means(sums)

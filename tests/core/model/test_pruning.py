@@ -1,0 +1,104 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import prune
+
+from lt4rec_core.errors import ConfigError, MaskError
+from lt4rec_core.model.masks import density, keep_all, n_kept
+from lt4rec_core.model.pruning import prune_smallest
+
+
+@pytest.mark.parametrize("q", [0.1, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_keeps_the_promised_number_even_when_all_weights_tie(q, scope):
+    weights = {"fc": torch.ones(8, 5)}
+
+    mask = prune_smallest(weights, keep_all(weights), q, scope)
+
+    assert n_kept(mask) == 40 - int(q * 40)
+
+
+def test_survivors_are_exact_in_every_round_under_ties():
+    weights = {"fc": torch.tensor([1.0, -1.0]).repeat(500)}
+    mask, expected = keep_all(weights), 1000
+
+    for _ in range(6):
+        mask = prune_smallest(weights, mask, 0.331)
+        expected -= int(0.331 * expected)
+        assert n_kept(mask) == expected
+
+
+def test_removes_the_smallest_magnitudes_whatever_their_sign():
+    weights = {"fc": torch.tensor([-3.0, 0.1, 2.0, -0.2])}
+
+    mask = prune_smallest(weights, keep_all(weights), 0.5)
+
+    assert mask["fc"].tolist() == [True, False, True, False]
+
+
+def test_a_removed_weight_never_returns_even_if_it_has_grown():
+    before = {"fc": torch.tensor([True, False, True, True])}
+
+    mask = prune_smallest({"fc": torch.tensor([1.0, 100.0, 3.0, 2.0])}, before, 0.34)
+
+    assert mask["fc"].tolist() == [False, False, True, True]
+    assert before["fc"].tolist() == [True, False, True, True]
+
+
+def test_four_rounds_of_the_default_share_leave_a_fifth():
+    weights = {"fc": torch.randn(100, 100, generator=torch.Generator().manual_seed(0))}
+    mask = keep_all(weights)
+
+    for _ in range(4):
+        mask = prune_smallest(weights, mask, 0.331)
+
+    assert density(mask) == pytest.approx(0.669**4, abs=1e-3)
+
+
+def test_agrees_with_torch_on_the_same_weights():
+    layer = nn.Linear(30, 20)
+    weights = {"fc": layer.weight.detach().clone()}
+    mask = keep_all(weights)
+
+    for _ in range(3):
+        n_remove = int(0.3 * n_kept(mask))
+        prune.l1_unstructured(layer, "weight", n_remove)  # torch, too, prunes among the survivors
+        mask = prune_smallest(weights, mask, 0.3)
+        assert torch.equal(mask["fc"], layer.weight_mask.bool())
+
+
+def test_global_agrees_with_torch_on_the_same_weights():
+    layers = {"a": nn.Linear(30, 20), "b": nn.Linear(20, 10)}
+    weights = {name: layer.weight.detach().clone() for name, layer in layers.items()}
+    mask = keep_all(weights)
+
+    prune.global_unstructured(
+        [(layer, "weight") for layer in layers.values()], prune.L1Unstructured, amount=int(0.5 * 800)
+    )
+    mask = prune_smallest(weights, mask, 0.5, "global")
+
+    for name, layer in layers.items():
+        assert torch.equal(mask[name], layer.weight_mask.bool())
+
+
+def test_per_layer_spares_a_layer_of_small_weights_that_global_ranking_empties():
+    weights = {"wide": torch.full((10,), 0.01), "narrow": torch.ones(10)}
+
+    kept = prune_smallest(weights, keep_all(weights), 0.5, "layer")
+
+    assert {name: int(m.sum()) for name, m in kept.items()} == {"wide": 5, "narrow": 5}
+    with pytest.raises(MaskError, match="'wide' keeps none"):
+        prune_smallest(weights, keep_all(weights), 0.5, "global")
+
+
+def test_a_mask_of_another_shape_is_refused():
+    mask = keep_all({"fc": torch.ones(2)})
+
+    with pytest.raises(MaskError, match=r"has shape \(2,\), its weight has \(3,\)"):
+        prune_smallest({"fc": torch.ones(3)}, mask, 0.5)
+
+
+@pytest.mark.parametrize("q", [0.0, 1.0, 33.1])
+def test_a_share_outside_zero_and_one_is_refused(q):
+    with pytest.raises(ConfigError, match="not a percentage"):
+        prune_smallest({"fc": torch.ones(3)}, keep_all({"fc": torch.ones(3)}), q)
