@@ -1,7 +1,7 @@
-"""SQL over the lake for people: a snapshot of every table, that cannot write, read other files or block a writer.
+"""SQL over the lake for people: a snapshot of every table that cannot write, read files or block a writer.
 
-Tables come in as Arrow datasets, so the connection itself needs no file access and has none: with the lake's folder
-allowed instead, ``COPY ... TO`` could overwrite a lake file.
+Tables come in as Arrow datasets, so the connection itself needs no file access and has none: with the lake's
+folder allowed instead, ``COPY ... TO`` could overwrite a lake file.
 """
 
 import re
@@ -64,7 +64,8 @@ def refresh(con: duckdb.DuckDBPyConnection, home: str | Path) -> None:
     if not names:
         what = "holds no tables yet" if lake.home.exists() else "does not exist"
         raise LakeError(
-            f"the home {lake.home} {what}. Set LT4REC_HOME to the home you mean, or fill it first: lt4rec backfill."
+            f"the home {lake.home} {what}. "
+            "Set LT4REC_HOME to the home you mean, or fill it first: lt4rec backfill."
         )
     for name in names:
         try:

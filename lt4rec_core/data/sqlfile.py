@@ -361,6 +361,6 @@ class _Reader:
             return
         bare = _TOKEN.sub(lambda m: "" if m[0].startswith(("--", "/*")) else m[0], file.compiled_sql or "")
         wanted = ", ".join(file.key) or "all"
-        found = bare.lower().rpartition("order by")[2].strip().rstrip(";").split()
-        if " ".join(found) != wanted:
+        found = " ".join(bare.lower().rpartition("order by")[2].strip().rstrip(";").split())
+        if re.sub(r"\b\w+\.", "", found) != wanted:
             raise self.fault(line, f"the statement must end with 'order by {wanted}', its key")

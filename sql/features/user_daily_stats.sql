@@ -1,6 +1,6 @@
 -- What each user did on one day, as counts and sums that add up over days.
 --
--- Whole numbers only: sums of fractions differ from run to run. Later days read these, the day itself does not.
+-- Whole numbers only: sums of fractions differ from run to run. Later days read these, the day itself not.
 --
 -- grain:   one user with an accepted impression on the day
 -- key:     user_id
@@ -18,8 +18,8 @@
 --   n_completes               bigint   clicks watched to the end
 --   play_ms                   bigint   time the clicked videos played, each at most its length
 --   watch_ratio_millionths    bigint   sum of the clicks' watch ratios
---   watch_surplus_millionths  bigint   sum of the clicks' watch ratios less the day's mean for videos about as long:
---                                      long videos are watched to a smaller share, whoever watches
+--   watch_surplus_millionths  bigint   sum of the clicks' watch ratios less the day's mean for videos about
+--                                      as long: long ones are watched to a smaller share, whoever watches
 
 with
 
@@ -76,7 +76,7 @@ clicked as (
 )
 
 select
-    $dt as dt,
+    $dt::date as dt,
     shown.user_id,
     shown.n_impressions,
     shown.n_clicks,
@@ -89,4 +89,4 @@ select
     coalesce(clicked.watch_surplus_millionths, 0) as watch_surplus_millionths
 from shown
 left join clicked on shown.user_id = clicked.user_id
-order by user_id
+order by shown.user_id

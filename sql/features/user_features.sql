@@ -1,8 +1,8 @@
 -- Each user seen on a day, as known before it: their attributes, how they behaved in the seven
 -- days before, the videos they clicked last.
 --
--- Of the day itself the statement sees nothing but which users appear. Rates are drawn towards the rate of all
--- users by $prior_strength imagined observations, and NULL where there is nothing to divide by. The catalogue may
+-- Of the day itself the statement sees nothing but which users appear. Rates are drawn towards the rate of
+-- all users, and NULL where there is nothing to divide by. The catalogue may
 -- use every column of source.users and every column computed here, clicked_videos included.
 --
 -- grain:    one user with an accepted impression on the day
@@ -20,7 +20,7 @@
 --   n_clicks_7d         bigint   of these, clicked
 --   click_rate_7d       double   clicks per impression, smoothed; NULL without an impression
 --   like_rate_7d        double   likes per impression, smoothed; NULL without an impression
---   watch_ratio_7d      double   mean watch ratio of the clicks, smoothed; NULL without a click, as in the next two
+--   watch_ratio_7d      double   mean watch ratio, smoothed; NULL without a click, as in the next two
 --   complete_rate_7d    double   share of the clicks watched to the end, smoothed
 --   watch_surplus_7d    double   mean watch ratio above that of videos about as long, smoothed towards 0
 --   is_new              boolean  no impression in the seven days before
@@ -39,7 +39,7 @@ history as (
 
     select
         clicks.user_id,
-        list(clicks.video_id order by clicks.occurred_at desc, clicks.video_id) as clicked_videos
+        list(clicks.video_id order by clicks.occurred_at desc, clicks.video_id asc) as clicked_videos
     from samples.clicks
     semi join seen on clicks.user_id = seen.user_id
     group by clicks.user_id
@@ -97,8 +97,8 @@ known as (
 
     select
         seen.user_id,
-        users.* exclude (dt, user_id),
-        history.clicked_videos[:$history_length] as clicked_videos,
+        users.* exclude (dt, user_id), -- noqa: RF02
+        list_slice(history.clicked_videos, 1, $history_length) as clicked_videos,
         coalesce(rates.n_impressions, 0) as n_impressions_7d,
         coalesce(rates.n_clicks, 0) as n_clicks_7d,
         rates.click_rate as click_rate_7d,
@@ -115,7 +115,7 @@ known as (
 )
 
 select
-    $dt as dt,
+    $dt::date as dt,
     user_id,
     n_impressions_7d,
     n_clicks_7d,

@@ -1,8 +1,8 @@
 -- Each video seen on a day, as known before it: its attributes, and how it was received in the seven
 -- days before.
 --
--- Of the day itself the statement sees nothing but which videos appear. Rates are drawn towards the rate of all
--- videos by $prior_strength imagined observations, and NULL where there is nothing to divide by. The catalogue may
+-- Of the day itself the statement sees nothing but which videos appear. Rates are drawn towards the rate of
+-- all videos, and NULL where there is nothing to divide by. The catalogue may
 -- use every column of source.videos and every column computed here.
 --
 -- grain:    one video with an accepted impression on the day
@@ -18,7 +18,7 @@
 --   n_clicks_7d         bigint   of these, clicked
 --   click_rate_7d       double   clicks per impression, smoothed; NULL without an impression
 --   like_rate_7d        double   likes per impression, smoothed; NULL without an impression
---   watch_ratio_7d      double   mean watch ratio of the clicks, smoothed; NULL without a click, as in the next two
+--   watch_ratio_7d      double   mean watch ratio, smoothed; NULL without a click, as in the next two
 --   complete_rate_7d    double   share of the clicks watched to the end, smoothed
 --   watch_surplus_7d    double   mean watch ratio above that of videos about as long, smoothed towards 0
 --   is_new              boolean  no impression in the seven days before
@@ -84,7 +84,7 @@ known as (
 
     select
         seen.video_id,
-        videos.* exclude (dt, video_id),
+        videos.* exclude (dt, video_id), -- noqa: RF02
         coalesce(rates.n_impressions, 0) as n_impressions_7d,
         coalesce(rates.n_clicks, 0) as n_clicks_7d,
         rates.click_rate as click_rate_7d,
@@ -100,7 +100,7 @@ known as (
 )
 
 select
-    $dt as dt,
+    $dt::date as dt,
     video_id,
     n_impressions_7d,
     n_clicks_7d,

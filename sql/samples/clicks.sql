@@ -2,7 +2,8 @@
 --
 -- grain:   one clicked impression
 -- key:     user_id, video_id, occurred_at
--- inputs:  samples.impressions[0](user_id, video_id, occurred_at, page, position, is_click, play_ms, duration_ms)
+-- inputs:  samples.impressions[0](
+--            user_id, video_id, occurred_at, page, position, is_click, play_ms, duration_ms)
 -- columns:
 --   dt           date       business day of the source
 --   user_id      varchar    who clicked

@@ -1,9 +1,9 @@
 -- Every delivered row once, with the reason why it is rejected: nothing is lost.
 --
--- Reasons, the first that applies: unreadable (a required field is missing or no value), non_positive_duration,
--- negative_play, wrong_day (more than 24 hours from the local noon of dt), duplicate (same user, video and time
--- within the day; of the rows without another fault the longest play stays). A play longer than the video is
--- accepted.
+-- Reasons, the first that applies: unreadable (a required field is missing or no value),
+-- non_positive_duration, negative_play, wrong_day (more than 24 hours from the local noon of dt), duplicate (same
+-- user, video and time within the day; of the rows without another fault the longest play stays). A play longer than the
+-- video is accepted.
 --
 -- grain:   one delivered row
 -- key:     none, rows may repeat
@@ -40,7 +40,8 @@ judged as (
             when duration_ms <= 0 then 'non_positive_duration'
             when play_ms < 0 then 'negative_play'
             -- The bounds are moved, not the time: arithmetic on a time far off would fail the whole day.
-            when occurred_at not between noon - interval 24 hours and noon + interval 24 hours then 'wrong_day'
+            when occurred_at < noon - interval 24 hours then 'wrong_day'
+            when occurred_at > noon + interval 24 hours then 'wrong_day'
         end as fault
     from source.impression_log
 
@@ -54,8 +55,8 @@ ranked as (
         row_number() over (
             partition by fault is null, user_id, video_id, occurred_at
             order by
-                play_ms desc, page, position, is_click, duration_ms,
-                is_like, is_follow, is_comment, is_forward, is_long_view
+                play_ms desc, page asc, position asc, is_click asc, duration_ms asc,
+                is_like asc, is_follow asc, is_comment asc, is_forward asc, is_long_view asc
         ) as nth_copy
     from judged
 

@@ -87,4 +87,4 @@ left join features.user_features as u on i.user_id = u.user_id
 left join features.video_features as v on i.video_id = v.video_id
 left join samples.conversions as c
     on i.user_id = c.user_id and i.video_id = c.video_id and i.occurred_at = c.occurred_at
-order by user_id, video_id, occurred_at
+order by i.user_id, i.video_id, i.occurred_at

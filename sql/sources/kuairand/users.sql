@@ -37,39 +37,76 @@
 --   onehot_feat16       varchar  an encrypted property, as published
 --   onehot_feat17       varchar  an encrypted property, as published
 
+with
+
+typed as (
+
+    -- One row a user, whatever the file holds: a second one would double every impression of the user.
+    select
+        $dt::date as dt,
+        user_id,
+        user_active_degree,
+        is_live_streamer,
+        is_video_author,
+        try_cast(follow_user_num as bigint) as follow_user_num,
+        try_cast(fans_user_num as bigint) as fans_user_num,
+        try_cast(friend_user_num as bigint) as friend_user_num,
+        try_cast(register_days as bigint) as register_days,
+        onehot_feat0,
+        onehot_feat1,
+        onehot_feat2,
+        onehot_feat3,
+        onehot_feat4,
+        onehot_feat5,
+        onehot_feat6,
+        onehot_feat7,
+        onehot_feat8,
+        onehot_feat9,
+        onehot_feat10,
+        onehot_feat11,
+        onehot_feat12,
+        onehot_feat13,
+        onehot_feat14,
+        onehot_feat15,
+        onehot_feat16,
+        onehot_feat17,
+        row_number() over (
+            partition by user_id
+            order by register_days, user_active_degree, onehot_feat3, onehot_feat8
+        ) as nth_row
+    from raw.users
+    where user_id is not null
+
+)
+
 select
-    $dt as dt,
-    users.user_id,
-    users.user_active_degree,
-    users.is_live_streamer,
-    users.is_video_author,
-    try_cast(users.follow_user_num as bigint) as follow_user_num,
-    try_cast(users.fans_user_num as bigint) as fans_user_num,
-    try_cast(users.friend_user_num as bigint) as friend_user_num,
-    try_cast(users.register_days as bigint) as register_days,
-    users.onehot_feat0,
-    users.onehot_feat1,
-    users.onehot_feat2,
-    users.onehot_feat3,
-    users.onehot_feat4,
-    users.onehot_feat5,
-    users.onehot_feat6,
-    users.onehot_feat7,
-    users.onehot_feat8,
-    users.onehot_feat9,
-    users.onehot_feat10,
-    users.onehot_feat11,
-    users.onehot_feat12,
-    users.onehot_feat13,
-    users.onehot_feat14,
-    users.onehot_feat15,
-    users.onehot_feat16,
-    users.onehot_feat17
-from raw.users
-where users.user_id is not null
--- One row a user, whatever the file holds: a second one would double every impression of the user.
-qualify row_number() over (
-    partition by users.user_id
-    order by users.register_days, users.user_active_degree, users.onehot_feat3, users.onehot_feat8
-) = 1
+    dt,
+    user_id,
+    user_active_degree,
+    is_live_streamer,
+    is_video_author,
+    follow_user_num,
+    fans_user_num,
+    friend_user_num,
+    register_days,
+    onehot_feat0,
+    onehot_feat1,
+    onehot_feat2,
+    onehot_feat3,
+    onehot_feat4,
+    onehot_feat5,
+    onehot_feat6,
+    onehot_feat7,
+    onehot_feat8,
+    onehot_feat9,
+    onehot_feat10,
+    onehot_feat11,
+    onehot_feat12,
+    onehot_feat13,
+    onehot_feat14,
+    onehot_feat15,
+    onehot_feat16,
+    onehot_feat17
+from typed
+where nth_row = 1
 order by user_id

@@ -4,7 +4,7 @@
 --
 -- grain:   one video
 -- key:     video_id
--- inputs:  raw.videos(video_id, author_id?, video_type?, upload_dt?, upload_type?, video_duration?, server_width?,
+-- inputs:  raw.videos(video_id, author_id?, video_type?, upload_dt?, upload_type?, server_width?,
 --            server_height?, music_id?, music_type?, tag?)
 -- params:  $dt, the day
 -- columns:
@@ -19,22 +19,42 @@
 --   music_type   varchar    kind of music
 --   tags         varchar[]  its tags, ascending as published
 
+with
+
+typed as (
+
+    -- One row a video, whatever the files hold.
+    select
+        $dt::date as dt,
+        video_id,
+        author_id,
+        video_type,
+        upload_type,
+        try_cast(upload_dt as date) as uploaded_on,
+        try_cast(server_height as double) > try_cast(server_width as double) as is_upright,
+        music_id,
+        music_type,
+        string_split(tag, ',') as tags,
+        row_number() over (
+            partition by video_id
+            order by author_id, upload_dt, upload_type, music_id, tag
+        ) as nth_row
+    from raw.videos
+    where video_id is not null
+
+)
+
 select
-    $dt as dt,
-    videos.video_id,
-    videos.author_id,
-    videos.video_type,
-    videos.upload_type,
-    try_cast(videos.upload_dt as date) as uploaded_on,
-    try_cast(videos.server_height as double) > try_cast(videos.server_width as double) as is_upright,
-    videos.music_id,
-    videos.music_type,
-    string_split(videos.tag, ',') as tags
-from raw.videos
-where videos.video_id is not null
--- One row a video, whatever the files hold.
-qualify row_number() over (
-    partition by videos.video_id
-    order by videos.author_id, videos.upload_dt, videos.upload_type, videos.music_id, videos.tag
-) = 1
+    dt,
+    video_id,
+    author_id,
+    video_type,
+    upload_type,
+    uploaded_on,
+    is_upright,
+    music_id,
+    music_type,
+    tags
+from typed
+where nth_row = 1
 order by video_id
