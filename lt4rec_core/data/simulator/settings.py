@@ -94,4 +94,6 @@ class SimulatorSettings:
         return cls(**settings)
 
 
-_WHERE = "See docs/SOURCES.md; settings stand in source.toml, [generator.settings], or in lt4rec.toml, [source]."
+_WHERE = (
+    "See docs/SOURCES.md; settings stand in source.toml, [generator.settings], or in lt4rec.toml, [source]."
+)
