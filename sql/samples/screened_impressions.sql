@@ -1,9 +1,9 @@
 -- Every delivered row once, with the reason why it is rejected: nothing is lost.
 --
 -- Reasons, the first that applies: unreadable (a required field is missing or no value),
--- non_positive_duration, negative_play, wrong_day (more than 24 hours from the local noon of dt), duplicate (same
--- user, video and time within the day; of the rows without another fault the longest play stays). A play longer than the
--- video is accepted.
+-- non_positive_duration, negative_play, wrong_day (more than 24 hours from the local noon of dt), duplicate
+-- (same user, video and time within the day, among rows without another fault; the longest play stays).
+-- A play longer than the video is accepted.
 --
 -- grain:   one delivered row
 -- key:     none, rows may repeat
