@@ -1,0 +1,50 @@
+# `make demo`, `make test` and `make ui` start from nothing but Python, make and git.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+
+.PHONY: install demo test test-slow ui lint types bench format clean
+
+install: $(READY)
+
+# The lock holds exact versions; PIP_ARGS passes more to pip, as in PIP_ARGS="--index-url ...".
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"lt4rec needs Python 3.11 or newer, this is {sys.version.split()[0]}; say make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(READY)
+	$(BIN)/lt4rec demo
+
+ui: $(READY)
+	$(BIN)/lt4rec ui
+
+test: $(READY) lint types
+	$(BIN)/python -m pytest
+
+# The real server, kills and a browser; needs chromium and chromedriver.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow tests/slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --quiet sql
+
+types: $(READY)
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --quiet sql
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

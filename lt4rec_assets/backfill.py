@@ -1,0 +1,283 @@
+"""Run a range of days in order, in this one warm process, recorded in the ordinary Dagster instance.
+
+A day costs a fraction of a second instead of a process with its imports. What fails stops what
+depends on it, by partition, and nothing else.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from time import monotonic
+from uuid import uuid4
+
+import dagster as dg
+
+from lt4rec_assets.definitions import beta_features, build_definitions
+from lt4rec_assets.home import prepare_home
+from lt4rec_assets.project import Project
+from lt4rec_assets.settings import Settings
+from lt4rec_core.errors import ConfigError
+
+Cell = tuple[dg.AssetKey, str | None]
+"""One partition of one asset; None where the asset has no partitions."""
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+BACKFILL_TAG = "lt4rec/backfill"
+
+
+@dataclass
+class Outcome:
+    """What a backfill made of each cell."""
+
+    green: list[Cell] = field(default_factory=list)
+    failed: dict[Cell, str] = field(default_factory=dict)
+    """Cell -> why."""
+
+    blocked: dict[Cell, str] = field(default_factory=dict)
+    """Cell -> the partition it waits for."""
+
+    waiting: dict[Cell, str] = field(default_factory=dict)
+    """Cell -> what it waits for, where that is no fault: the ticket window is not complete."""
+
+    @property
+    def ok(self) -> bool:
+        """True unless something failed, or was blocked by what failed."""
+        return not self.failed and not self.blocked
+
+
+class Backfill:
+    """Plans and runs the cells of a selection of assets for a range of days."""
+
+    def __init__(
+        self,
+        definitions: dg.Definitions,
+        project: Project,
+        instance: dg.DagsterInstance,
+        *,
+        say: Callable[[str], None],
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._graph = definitions.resolve_asset_graph()
+        self._project = project
+        self._instance = instance
+        self._say = say
+        self._tags = tags or {}
+        self._present: dict[dg.AssetKey, set[str | None]] = {}
+        self._outcome = Outcome()
+
+    def run(self, first: date, last: date, select: str = "*") -> Outcome:
+        """Make every selected cell from ``first`` to ``last``, both inclusive.
+
+        Each day: its tables, then (once the ticket window is complete) the tickets that are not
+        found yet, the models of all days that wait, and what is evaluated on them.
+        """
+        self._check_range(first, last)
+        selected = self._selected(select)
+        self._present = {key: self._materialised(key) for key in self._graph.get_all_asset_keys()}
+        window_end = self._project.settings.ticket_window[-1]
+        waiting: list[date] = []
+        n_days = (last - first).days + 1
+        for i in range(n_days):
+            day = first + timedelta(days=i)
+            started = monotonic()
+            self._run_day(day, [k for k in selected if not self._needs_tickets(k)])
+            waiting.append(day)
+            if day >= window_end or self._tickets_found():
+                self._run_tickets([k for k in selected if self._is_per_task(k)])
+                for ready in waiting:
+                    self._run_day(ready, [k for k in selected if self._needs_tickets(k)])
+                waiting = []
+            self._say(f"[{i + 1}/{n_days}] {day}  {monotonic() - started:5.1f} s  {self._summary_of(day)}")
+        for day in waiting:
+            for key in selected:
+                if self._needs_tickets(key) and self._has(key, day):
+                    self._outcome.waiting[key, day.isoformat()] = f"the ticket window, until {window_end}"
+        self._run_unpartitioned([k for k in selected if not self._graph.get(k).is_partitioned])
+        return self._outcome
+
+    # which cells there are
+
+    def _check_range(self, first: date, last: date) -> None:
+        daily = self._project.partitions.daily.get_partition_keys()
+        for name, day in (("--from", first), ("--to", last)):
+            if day.isoformat() not in daily:
+                raise ConfigError(
+                    f"{name} {day} is not a day of this home: it has {daily[0]} to {daily[-1]}. "
+                    "LT4REC_START and LT4REC_END set the range."
+                )
+        if last < first:
+            raise ConfigError(f"--to ({last}) lies before --from ({first}).")
+
+    def _selected(self, select: str) -> list[dg.AssetKey]:
+        try:
+            with beta_features():
+                chosen = dg.AssetSelection.from_string(select).resolve(self._graph)
+        except Exception as error:
+            raise ConfigError(f"--select {select!r} selects nothing: {error}") from error
+        if not chosen:
+            raise ConfigError(f"--select {select!r} matches no asset. Try a group, as in group:samples.")
+        return [key for key in self._graph.toposorted_asset_keys if key in chosen]
+
+    def _materialised(self, key: dg.AssetKey) -> set[str | None]:
+        if self._graph.get(key).is_partitioned:
+            return set(self._instance.get_materialized_partitions(key))
+        return {None} if self._instance.get_latest_materialization_event(key) else set()
+
+    def _is_per_task(self, key: dg.AssetKey) -> bool:
+        return self._graph.get(key).partitions_def == self._project.partitions.tasks
+
+    def _needs_tickets(self, key: dg.AssetKey) -> bool:
+        """True for what stands downstream of the tickets, and for what is daily beside it."""
+        return key.path[0] in ("models", "evaluation", "serving") and self._graph.get(key).is_partitioned
+
+    def _has(self, key: dg.AssetKey, day: date) -> bool:
+        days = self._graph.get(key).partitions_def
+        return days is not None and days.has_partition_key(day.isoformat())
+
+    def _tickets_found(self) -> bool:
+        key = dg.AssetKey(["tickets", "ticket"])
+        return self._present[key] >= set(self._project.settings.tasks)
+
+    # running them
+
+    def _run_day(self, day: date, keys: Sequence[dg.AssetKey]) -> None:
+        daily = [k for k in keys if self._graph.get(k).is_partitioned and not self._is_per_task(k)]
+        here = [k for k in daily if self._has(k, day)]
+        for group in self._runs_of_a_day(here):
+            self._run(group, day.isoformat())
+
+    def _runs_of_a_day(self, keys: Iterable[dg.AssetKey]) -> Iterator[list[dg.AssetKey]]:
+        """Split by calendar, in topological order: a run has one set of partitions."""
+        groups: dict[str, list[dg.AssetKey]] = {}
+        for key in keys:
+            groups.setdefault(str(self._graph.get(key).partitions_def), []).append(key)
+        yield from groups.values()
+
+    def _run_tickets(self, keys: Sequence[dg.AssetKey]) -> None:
+        for task in self._project.settings.tasks:
+            missing = [k for k in keys if task not in self._present[k]]
+            self._run(missing, task)
+
+    def _run_unpartitioned(self, keys: Sequence[dg.AssetKey]) -> None:
+        for key in keys:
+            self._run([key], None)
+
+    def _run(self, keys: Sequence[dg.AssetKey], partition: str | None) -> None:
+        """Run what is not blocked; keep the books of what came of it."""
+        cells: list[dg.AssetKey] = []
+        for key in keys:
+            if (waits_for := self._missing_parent(key, partition, among=cells)) is None:
+                cells.append(key)
+            elif self._is_patient(waits_for):
+                self._outcome.waiting[key, partition] = name_of(waits_for)
+            else:
+                self._outcome.blocked[key, partition] = name_of(waits_for)
+                self._present[key].discard(partition)
+        if not cells:
+            return
+        result = self._job.execute_in_process(
+            instance=self._instance,
+            partition_key=partition,
+            asset_selection=cells,
+            run_config=QUIET,
+            tags=self._tags,
+            raise_on_error=False,
+        )
+        made = {event.asset_key for event in result.get_asset_materialization_events()}
+        reasons = {e.step_key: _reason(e) for e in result.filter_events(lambda e: e.is_step_failure)}
+        for key in cells:
+            cell = (key, partition)
+            step = key.to_python_identifier()
+            if key in made and step not in reasons:
+                self._outcome.green.append(cell)
+                self._present[key].add(partition)
+                continue
+            self._present[key].discard(partition)
+            if step in reasons:
+                self._outcome.failed[cell] = reasons[step]
+                self._say(f"    FAILED {name_of(cell)}: {reasons[step]}")
+            else:
+                waits_for = self._missing_parent(key, partition, among=[])
+                self._outcome.blocked[cell] = (
+                    name_of(waits_for) if waits_for else "the run, which ended early"
+                )
+
+    def _missing_parent(
+        self, key: dg.AssetKey, partition: str | None, among: Sequence[dg.AssetKey]
+    ) -> Cell | None:
+        parents = self._graph.get_parents_partitions(key, partition).parent_partitions
+        for parent in sorted(parents):
+            in_this_run = parent.partition_key == partition and parent.asset_key in among
+            present = self._present.get(parent.asset_key, {parent.partition_key})
+            if not in_this_run and parent.partition_key not in present:
+                return (parent.asset_key, parent.partition_key)
+        return None
+
+    def _is_patient(self, cell: Cell) -> bool:
+        """True where the missing cell has not been tried and has not failed: its time will come."""
+        return cell[0].path[0] == "tickets" and cell not in {**self._outcome.failed, **self._outcome.blocked}
+
+    def _summary_of(self, day: date) -> str:
+        text = day.isoformat()
+        n_failed = sum(1 for _, partition in self._outcome.failed if partition == text)
+        n_blocked = sum(1 for _, partition in self._outcome.blocked if partition == text)
+        n_green = sum(1 for _, partition in self._outcome.green if partition == text)
+        parts = [f"{n_green} green"]
+        parts += [f"{n_failed} FAILED"] if n_failed else []
+        parts += [f"{n_blocked} blocked"] if n_blocked else []
+        return ", ".join(parts)
+
+
+def name_of(cell: Cell) -> str:
+    """``samples/clicks[2022-04-25]``."""
+    key, partition = cell
+    return key.to_user_string() + (f"[{partition}]" if partition else "")
+
+
+def closing_lines(outcome: Outcome) -> list[str]:
+    """Say last what is green and what is not; the exit status follows from the same."""
+    lines = [
+        *(f"FAILED   {name_of(cell)}: {why}" for cell, why in outcome.failed.items()),
+        *_by_asset("blocked", outcome.blocked),
+        *_by_asset("waiting", outcome.waiting),
+    ]
+    counts = (
+        f"{len(outcome.green)} green, {len(outcome.failed)} failed, "
+        f"{len(outcome.blocked)} blocked, {len(outcome.waiting)} waiting"
+    )
+    return [*lines, counts]
+
+
+def _by_asset(word: str, cells: dict[Cell, str]) -> Iterator[str]:
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for (key, partition), why in cells.items():
+        grouped.setdefault((key.to_user_string(), why), []).append(partition or "")
+    for (asset, why), days in grouped.items():
+        span = days[0] if len(days) == 1 else f"{min(days)}..{max(days)}, {len(days)} partitions"
+        yield f"{word}  {asset}[{span}] waits for {why}"
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error.cause if data.error and data.error.cause else data.error
+    return error.message.strip() if error else "unknown; see the run in the UI"
+
+
+def run_backfill(
+    settings: Settings, first: date, last: date, select: str = "*", *, say: Callable[[str], None]
+) -> Outcome:
+    """Prepare the home, build the graph and run the days; see :meth:`Backfill.run`.
+
+    Raises:
+        ConfigError: a day outside the calendar, or a selection that matches nothing.
+        LakeError: the home cannot be written.
+    """
+    project = Project.of(settings)
+    prepare_home(project)
+    definitions = build_definitions(project)
+    tags = {BACKFILL_TAG: uuid4().hex[:8]}
+    with dg.DagsterInstance.get() as instance:
+        return Backfill(definitions, project, instance, say=say, tags=tags).run(first, last, select)

@@ -1,0 +1,128 @@
+"""``lt4rec demo | backfill | sql | ui``: the few words beside Dagster's own command line."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from lt4rec_assets.settings import read_settings
+from lt4rec_core.errors import Lt4recError
+
+FORMATS = ("table", "csv", "json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; an error made on purpose is one clear line and exit status 2."""
+    args = _parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except Lt4recError as error:
+        print(f"lt4rec: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("lt4rec: interrupted; what is published stays, nothing is half-written.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lt4rec",
+        description="Lottery-ticket sparse sharing for video recommendation, as a daily pipeline.",
+        epilog="Settings come from LT4REC_* variables and .env; see .env.example.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    demo = commands.add_parser("demo", help="simulate 14 days, run everything, print what came out")
+    demo.set_defaults(run=_demo)
+
+    backfill = commands.add_parser("backfill", help="run a range of days in order, in one warm process")
+    backfill.add_argument("--from", dest="first", type=_day, required=True, metavar="D", help="first day")
+    backfill.add_argument(
+        "--to", dest="last", type=_day, required=True, metavar="D", help="last day, inclusive"
+    )
+    backfill.add_argument(
+        "--select", default="*", help="Dagster asset selection, as in 'group:samples' (default: all)"
+    )
+    backfill.set_defaults(run=_backfill)
+
+    sql = commands.add_parser("sql", help="ask the lake one SELECT, also while a backfill runs")
+    sql.add_argument("query", help='as in "from evaluation.daily_metrics"; - reads it from standard input')
+    sql.add_argument("--format", choices=FORMATS, default="table")
+    sql.set_defaults(run=_sql)
+
+    ui = commands.add_parser("ui", help="open dagster dev on 127.0.0.1 over the same home")
+    ui.add_argument("--port", type=int, default=3000)
+    ui.set_defaults(run=_ui)
+    return parser
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from lt4rec_assets.demo import run_demo
+
+    return run_demo()
+
+
+def _backfill(args: argparse.Namespace) -> int:
+    from lt4rec_assets.backfill import closing_lines, run_backfill
+
+    outcome = run_backfill(read_settings(), args.first, args.last, args.select, say=_say)
+    for line in closing_lines(outcome):
+        _say(line)
+    return 0 if outcome.ok else 1
+
+
+def _sql(args: argparse.Namespace) -> int:
+    from lt4rec_core.data.analyst import connect, query
+
+    text = sys.stdin.read() if args.query == "-" else args.query
+    answer = query(connect(read_settings().home), text)
+    if args.format == "table":
+        print(answer)
+    else:
+        frame = answer.df()
+        if args.format == "csv":
+            frame.to_csv(sys.stdout, index=False)
+        else:
+            frame.to_json(sys.stdout, orient="records", lines=True, date_format="iso")
+    return 0
+
+
+def _ui(args: argparse.Namespace) -> int:
+    from lt4rec_assets.home import prepare_home
+    from lt4rec_assets.project import Project
+
+    prepare_home(Project.of(read_settings()))
+    dagster = Path(sys.executable).with_name("dagster")
+    os.execv(
+        dagster,
+        [
+            str(dagster),
+            "dev",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(args.port),
+            "-m",
+            "lt4rec_assets.definitions",
+        ],
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it as 2022-04-25") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Group ``evaluation``: day D scored by the models of day D-1, and how good that was."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from lt4rec_assets.defs.models import BASELINE, SNET, Kind
+from lt4rec_assets.gate import check_specs, clear_failure, publish_gated
+from lt4rec_assets.metadata import describe_published, markdown_table
+from lt4rec_assets.partitions import days_before
+from lt4rec_assets.project import Project
+from lt4rec_assets.resources import LakeResource, ModelStoreResource
+from lt4rec_assets.tables import definition_of, deps_of, key_of, run_table, table_asset
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lt4rec_core.data.lake import Lake, Staged
+
+PREDICTIONS = "evaluation.predictions"
+METRICS = "evaluation.daily_metrics"
+MODELS: tuple[Kind, ...] = ("snet", "baseline")
+
+
+class MetricsConfig(dg.Config):
+    """How the intervals are made."""
+
+    n_replicates: int = Field(
+        default=200,
+        ge=20,
+        le=10_000,
+        description="Bootstrap replicates over users behind each 95 % interval.",
+    )
+
+
+def assets(project: Project) -> list[dg.AssetsDefinition]:
+    """Predictions behind a gate, then metrics and calibration of them."""
+    return [
+        _predictions(project),
+        _daily_metrics(project),
+        table_asset(project, "evaluation.calibration", from_second_day=True),
+    ]
+
+
+def _predictions(project: Project) -> dg.AssetsDefinition:
+    yesterday = days_before(-1, -1)
+
+    @dg.asset(
+        **definition_of(project, PREDICTIONS, from_second_day=True),
+        deps=[
+            dg.AssetDep(["training", "samples"], partition_mapping=days_before(0, 0)),
+            dg.AssetDep(SNET, partition_mapping=yesterday),
+            dg.AssetDep(BASELINE, partition_mapping=yesterday),
+        ],
+        kinds={"pytorch", "greatexpectations"},
+        check_specs=check_specs(PREDICTIONS, key_of(PREDICTIONS), project.partitions.from_second_day),
+    )
+    def predictions(
+        context: dg.AssetExecutionContext, lake: LakeResource, store: ModelStoreResource
+    ) -> Iterator[Any]:
+        day = date.fromisoformat(context.partition_key)
+        with clear_failure():
+            opened = lake.open(project.lake_tables)
+            staged, digests = _score(project, opened, store, day)
+            yield from publish_gated(project, opened, staged, digests)
+
+    return predictions
+
+
+def _score(
+    project: Project, lake: "Lake", store: ModelStoreResource, day: date
+) -> tuple["Staged", dict[str, str]]:
+    """Stage the day's samples, scored by yesterday's models."""
+    from lt4rec_assets.learning import SAMPLES, Learning
+    from lt4rec_core.evaluation.predictions import COPIED, predictions_table
+    from lt4rec_core.training.daily import score_day
+
+    learning, models = Learning.of(project), store.open()
+    samples = learning.samples(lake, day, day, keep=COPIED)
+    parts, digests = [], {}
+    for kind in MODELS:
+        chain = learning.chain(kind, models)
+        scores, digest = score_day(models, chain, day - timedelta(days=1), samples)
+        parts.append((kind, scores, digest))
+        digests[f"{kind}_digest"] = digest
+    table = predictions_table(project.tables[PREDICTIONS], samples.kept, parts)
+    staged = lake.stage(PREDICTIONS, day, table.to_reader(), {SAMPLES: lake.version(SAMPLES)})
+    return staged, digests
+
+
+def _daily_metrics(project: Project) -> dg.AssetsDefinition:
+    @dg.asset(
+        **definition_of(project, METRICS, from_second_day=True),
+        deps=deps_of(project, project.tables[METRICS]),
+        kinds={"duckdb", "sql"},
+    )
+    def daily_metrics(
+        context: dg.AssetExecutionContext, config: MetricsConfig, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        from lt4rec_core.evaluation.report import day_metrics
+
+        day = date.fromisoformat(context.partition_key)
+        with clear_failure():
+            opened = lake.open(project.lake_tables)
+            points, read = _points(project, opened, day)
+            scored = opened.open(PREDICTIONS, day, day).read_all()
+            truth = (
+                opened.open("source.truth", day, day).read_all() if "source.truth" in project.tables else None
+            )
+            metrics = day_metrics(points, scored, truth, config.n_replicates)
+            published = opened.publish(opened.stage(METRICS, day, metrics.to_reader(), read))
+        return dg.MaterializeResult(
+            metadata={**describe_published(published, read), **_headline(metrics.to_pylist())}
+        )
+
+    return daily_metrics
+
+
+def _points(project: Project, lake: "Lake", day: date) -> tuple["pa.Table", Mapping[str, int]]:
+    """The exact values that SQL gives, and the versions it read; the intervals are still empty."""
+    import pyarrow.parquet as pq
+
+    staged = run_table(project, lake, METRICS, day)
+    try:
+        return pq.read_table(staged.path), staged.inputs
+    finally:
+        lake.discard(staged)
+
+
+def _headline(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """AUC and MSE as numbers that plot over days, everything of slice ``all`` as a table."""
+    overall = [row for row in rows if row["slice"] == "all"]
+    numbers = {
+        f"{row['model']}_{row['task']}_{row['metric']}": row["value"]
+        for row in overall
+        if row["metric"] in ("auc", "mse") and row["value"] is not None
+    }
+    columns = ("model", "task", "metric", "value", "ci_low", "ci_high", "n")
+    return {**numbers, "metrics": markdown_table([{c: row[c] for c in columns} for row in overall])}

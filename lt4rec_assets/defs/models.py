@@ -1,0 +1,121 @@
+"""Group ``models``: sNET through its tickets and the dense baseline, both continued day by day."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+import dagster as dg
+from pydantic import Field
+
+from lt4rec_assets.defs.tickets import TICKET
+from lt4rec_assets.gate import clear_failure
+from lt4rec_assets.partitions import MODEL_DAYS_PER_RUN, days_before, days_of
+from lt4rec_assets.project import Project
+from lt4rec_assets.resources import LakeResource, ModelStoreResource
+
+if TYPE_CHECKING:
+    from lt4rec_core.training.daily import DayReport
+
+Kind = Literal["snet", "baseline"]
+SNET = dg.AssetKey(["models", "snet"])
+BASELINE = dg.AssetKey(["models", "baseline"])
+
+
+class ModelConfig(dg.Config):
+    """What tunes training is ``lt4rec.toml``'s: tickets, sNET and baseline must agree on it."""
+
+    start_new_chain: bool = Field(
+        default=False,
+        description="Start from first values on the first day of this run instead of continuing yesterday's "
+        "model. The chain of a home starts by itself on LT4REC_START; this is for a home whose settings "
+        "changed later on.",
+    )
+
+
+def assets(project: Project) -> list[dg.AssetsDefinition]:
+    """``snet`` and ``baseline``, trained by the same code."""
+    tickets = dg.AssetDep(TICKET, partition_mapping=project.partitions.on_all_tasks())
+    return [
+        _chain(
+            project,
+            SNET,
+            "snet",
+            [tickets],
+            "One shared network in which every task trains through its ticket (Algorithm 1, lines 11-19): "
+            "yesterday's weights and optimiser state, one pass over today's samples, the tickets unchanged.",
+        ),
+        _chain(
+            project,
+            BASELINE,
+            "baseline",
+            [],
+            "The dense single-task models, trained the same way: what sNET must beat every day.",
+        ),
+    ]
+
+
+def _chain(
+    project: Project, key: dg.AssetKey, kind: Kind, deps: Sequence[dg.AssetDep], description: str
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key,
+        group_name="models",
+        description=description,
+        partitions_def=project.partitions.daily,
+        # A run trains some days warm in memory; the daemon pays for a process once in so many days.
+        backfill_policy=dg.BackfillPolicy.multi_run(MODEL_DAYS_PER_RUN),
+        deps=[
+            dg.AssetDep(["training", "samples"], partition_mapping=days_before(0, 0)),
+            *deps,
+            dg.AssetDep(key, partition_mapping=days_before(-1, -1)),
+        ],
+        kinds={"pytorch"},
+    )
+    def model(
+        context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource, store: ModelStoreResource
+    ) -> None:
+        days = days_of(context)
+        for day in days:
+            with clear_failure():
+                first = day == project.settings.start or (config.start_new_chain and day == days[0])
+                report = _train(project, kind, day, first, lake, store)
+            metadata = describe(report)
+            context.add_asset_metadata(metadata, partition_key=day.isoformat())
+            context.log.info(f"{kind} of {day}: {_losses(report)}, {report.seconds:.1f} s")
+            if day != days[-1]:
+                # Should a later day of this run fail, this one is on record.
+                context.log_event(
+                    dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
+                )
+
+    return model
+
+
+def _train(
+    project: Project, kind: Kind, day: date, first: bool, lake: LakeResource, store: ModelStoreResource
+) -> "DayReport":
+    """Read the day, continue the chain, publish the model."""
+    from lt4rec_assets.learning import SAMPLES, Learning
+    from lt4rec_core.training.daily import train_day
+
+    learning, opened, models = Learning.of(project), lake.open(project.lake_tables), store.open()
+    chain = learning.chain(kind, models)
+    versions = {SAMPLES: opened.version(SAMPLES)}
+    samples = learning.samples(opened, day, day)
+    return train_day(models, chain, day, samples, first=first, data_versions=versions)
+
+
+def describe(report: "DayReport") -> dict[str, Any]:
+    """Numbers that plot over partitions, and what the model continues."""
+    return {
+        **{f"loss_{task}": loss.loss for task, loss in report.losses.items() if loss.n},
+        **{f"samples_{task}": loss.n for task, loss in report.losses.items()},
+        **{f"density_{task}": density for task, density in report.densities.items()},
+        "seconds": report.seconds,
+        "model_digest": report.digest,
+        "parent_digest": report.parent or "none: the chain starts here",
+    }
+
+
+def _losses(report: "DayReport") -> str:
+    return ", ".join(f"{task} loss {loss.loss:.4f} over {loss.n:,}" for task, loss in report.losses.items())

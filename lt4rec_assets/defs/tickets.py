@@ -1,0 +1,151 @@
+"""Group ``tickets``: each task's mask, found once on the ticket window, and how the masks share the trunk."""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from lt4rec_assets.gate import clear_failure
+from lt4rec_assets.metadata import markdown_table, picture
+from lt4rec_assets.project import Project
+from lt4rec_assets.resources import LakeResource, ModelStoreResource
+
+if TYPE_CHECKING:
+    from lt4rec_core.training.tickets import Ticket
+
+TICKET = dg.AssetKey(["tickets", "ticket"])
+SHARING = dg.AssetKey(["tickets", "sharing_report"])
+
+
+class TicketConfig(dg.Config):
+    """Tuning the search itself is ``lt4rec.toml``'s, since sNET must agree with it."""
+
+    redraw: bool = Field(
+        default=False,
+        description="Search again although a ticket of these settings exists. "
+        "If the mask changes, sNET starts a new chain.",
+    )
+
+
+def assets(project: Project) -> list[dg.AssetsDefinition]:
+    """``ticket`` per task, and ``sharing_report`` over all of them."""
+    return [_ticket(project), _sharing_report(project)]
+
+
+def _ticket(project: Project) -> dg.AssetsDefinition:
+    days = project.partitions
+
+    @dg.asset(
+        key=TICKET,
+        group_name="tickets",
+        partitions_def=days.tasks,
+        deps=[dg.AssetDep(["training", "samples"], partition_mapping=days.on_ticket_window())],
+        kinds={"pytorch"},
+    )
+    def ticket(
+        context: dg.AssetExecutionContext, config: TicketConfig, lake: LakeResource, store: ModelStoreResource
+    ) -> dg.MaterializeResult:
+        """The mask of one task: Algorithm 1, lines 1-10, on the ticket window; reused unchanged every day.
+
+        The last day of the window validates. No later day is read.
+        """
+        from lt4rec_assets.learning import Learning
+
+        task = context.partition_key
+        with clear_failure():
+            learning, models = Learning.of(project), store.open()
+            key = learning.ticket_key
+            reused = models.has_ticket(key, task) and not config.redraw
+            if reused:
+                found = models.load_ticket(key, task)
+            else:
+                found = learning.search(task, lake.open(project.lake_tables), _reporter(context))
+                models.save_ticket(key, found)
+        return dg.MaterializeResult(metadata={**_describe(found), "reused": reused, "key": key.digest})
+
+    return ticket
+
+
+def _sharing_report(project: Project) -> dg.AssetsDefinition:
+    tasks = project.partitions.on_all_tasks()
+
+    @dg.asset(
+        key=SHARING,
+        group_name="tickets",
+        deps=[dg.AssetDep(TICKET, partition_mapping=tasks)],
+        kinds={"pytorch"},
+    )
+    def sharing_report(store: ModelStoreResource) -> dg.MaterializeResult:
+        """Which trunk weights are only CTR's, only CVR's, shared or unused, and how each search went.
+
+        The pictures are the paper's Figures 3 and 4.
+        """
+        from lt4rec_core.evaluation.plots import pruning_curve, sharing_picture
+
+        from lt4rec_assets.learning import Learning
+        from lt4rec_core.model.masks import overlap
+
+        with clear_failure():
+            learning, models = Learning.of(project), store.open()
+            tickets = {t.name: models.load_ticket(learning.ticket_key, t.name) for t in learning.tasks}
+            layers = overlap(tickets["ctr"].mask, tickets["cvr"].mask)
+        total = layers[-1]
+        return dg.MaterializeResult(
+            metadata={
+                "jaccard": total.jaccard,
+                "jaccard_by_chance": total.jaccard_by_chance,
+                **{f"density_{name}": found.density for name, found in tickets.items()},
+                "layers": markdown_table([_layer_row(layer) for layer in layers]),
+                "figure_3": picture(sharing_picture(layers), "sharing per layer"),
+                "figure_4": picture(pruning_curve(tickets), "metric against remaining weights"),
+            }
+        )
+
+    return sharing_report
+
+
+def _reporter(context: dg.AssetExecutionContext) -> Any:
+    def on_round(done: Any) -> None:
+        context.log.info(
+            f"round {done.i}: density {done.density:.3f}, "
+            f"validation metric {done.metric:.5f}, training loss {done.train_loss:.5f}"
+        )
+
+    return on_round
+
+
+def _describe(found: "Ticket") -> dict[str, Any]:
+    chosen = found.rounds[found.best_i]
+    return {
+        "density": found.density,
+        "sparsity": 1 - found.density,
+        "best_i": found.best_i,
+        f"valid_{found.metric}": chosen.metric,
+        "mask_digest": found.digest,
+        "rounds": markdown_table(
+            [
+                {
+                    "round": r.i,
+                    "density": r.density,
+                    f"valid {found.metric}": r.metric,
+                    "standard error": r.standard_error,
+                    "training loss": r.train_loss,
+                    "chosen": "yes" if r.i == found.best_i else "",
+                }
+                for r in found.rounds
+            ]
+        ),
+    }
+
+
+def _layer_row(layer: Any) -> dict[str, Any]:
+    return {
+        "layer": layer.layer,
+        "weights": layer.n,
+        "shared": layer.shared,
+        "only CTR": layer.only_first,
+        "only CVR": layer.only_second,
+        "unused": layer.unused,
+        "Jaccard": layer.jaccard,
+        "by chance": layer.jaccard_by_chance,
+    }

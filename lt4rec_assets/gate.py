@@ -1,0 +1,118 @@
+"""Write, audit, publish: a partition that fails its critical checks is never seen by anyone.
+
+Dagster's blocking checks stop nothing in another run of a backfill, so the gate stands inside the
+asset: what is downstream finds either a published partition or none.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from lt4rec_assets.metadata import describe_published, markdown_table
+from lt4rec_assets.project import Project
+from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.staging import Staged
+from lt4rec_core.errors import Lt4recError
+from lt4rec_core.quality.suites import CHECKS, CheckResult
+
+GateEvents = Iterator[dg.AssetCheckResult | dg.MaterializeResult]
+
+
+def check_specs(table: str, key: dg.AssetKey, days: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
+    """Declare the named checks of a gated table, so that the UI lists them before the first run."""
+    return [
+        dg.AssetCheckSpec(
+            name=check.name,
+            asset=key,
+            description=check.description,
+            blocking=check.severity == "critical",
+            partitions_def=days,
+        )
+        for check in CHECKS[table]
+    ]
+
+
+def publish_gated(
+    project: Project,
+    lake: Lake,
+    staged: Staged,
+    metadata: Mapping[str, Any],
+) -> GateEvents:
+    """Audit a staged partition; publish it and report, or publish nothing and fail.
+
+    Args:
+        project: settings and source, for thresholds and references.
+        lake: where the partition goes.
+        staged: the partition, written but not yet visible.
+        metadata: shown with the materialisation, beside counts and versions.
+
+    Raises:
+        dagster.Failure: a critical check failed; it names the checks and the rendered page.
+    """
+    from lt4rec_core.quality.audit import audit
+
+    report = audit(
+        lake,
+        project.source,
+        project.tables[staged.table],
+        staged,
+        params=project.sql_params(staged.day),
+        report_dir=lake.home / "reports",
+    )
+    results = [_as_dagster(result, str(report.page)) for result in report.results]
+    if not report.passed:
+        lake.discard(staged)
+        yield from results
+        raise _refusal(staged, report.results, str(report.page))
+    published = lake.publish(staged)
+    yield dg.MaterializeResult(
+        metadata={
+            **metadata,
+            **describe_published(published, staged.inputs),
+            "data_quality_page": dg.MetadataValue.path(str(report.page)),
+        },
+        check_results=results,
+    )
+
+
+@contextmanager
+def clear_failure() -> Iterator[None]:
+    """Turn an error raised on purpose into a failed step that says what, found and where to look.
+
+    It is not retried: the same input would fail the same way.
+    """
+    try:
+        yield
+    except Lt4recError as error:
+        raise dg.Failure(description=f"{type(error).__name__}: {error}", allow_retries=False) from error
+
+
+def _as_dagster(result: CheckResult, page: str) -> dg.AssetCheckResult:
+    metadata: dict[str, Any] = {
+        "observed": dg.MetadataValue.json(dict(result.observed)),
+        "data_quality_page": dg.MetadataValue.path(page),
+    }
+    if result.sample_rows:
+        metadata["offending_rows"] = markdown_table(result.sample_rows)
+    return dg.AssetCheckResult(
+        check_name=result.name,
+        passed=result.passed,
+        severity=dg.AssetCheckSeverity.ERROR if result.severity == "critical" else dg.AssetCheckSeverity.WARN,
+        description=result.message,
+        metadata=metadata,
+    )
+
+
+def _refusal(staged: Staged, results: tuple[CheckResult, ...], page: str) -> dg.Failure:
+    failed = [r for r in results if not r.passed and r.severity == "critical"]
+    reasons = "; ".join(f"{r.name}: {r.message}" for r in failed)
+    return dg.Failure(
+        description=(
+            f"{staged.table} of {staged.day} was not published: {len(failed)} critical "
+            f"check{'s' if len(failed) > 1 else ''} failed ({reasons}). See {page}."
+        ),
+        metadata={"data_quality_page": dg.MetadataValue.path(page)},
+        allow_retries=False,
+    )

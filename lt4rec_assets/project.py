@@ -1,0 +1,98 @@
+"""What an asset module is handed: settings, source, SQL files and calendar, read once."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lt4rec_assets.partitions import Partitions
+from lt4rec_assets.settings import Settings
+from lt4rec_core.data.sources import Source, load_source
+from lt4rec_core.data.sqlfile import SqlFile, read_sql_file
+
+TABLES = (
+    "source.users",
+    "source.videos",
+    "source.impression_log",
+    "source.truth",
+    "samples.screened_impressions",
+    "samples.impressions",
+    "samples.clicks",
+    "samples.conversions",
+    "features.user_daily_stats",
+    "features.video_daily_stats",
+    "features.user_features",
+    "features.video_features",
+    "training.samples",
+    "evaluation.predictions",
+    "evaluation.daily_metrics",
+    "evaluation.calibration",
+)
+"""Every table of the lake, in the order data flows."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """The settings of one home, and what follows from them."""
+
+    settings: Settings
+    source: Source
+    tables: dict[str, SqlFile] = field(repr=False)
+    """By table name, in the order data flows; ``source.truth`` only where the source has one."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Project":
+        """Read the source and all SQL files.
+
+        Raises:
+            ConfigError: an unknown source, or a faulty catalogue.
+            SqlFileError: a header that cannot be read.
+        """
+        source = load_source(settings.sql_root, settings.source, generator_settings=settings.generator)
+        fragments = source.catalogue.fragments()
+        tables = {}
+        for table in TABLES:
+            path = _path(settings.sql_root, source, table)
+            if path.exists() or table != "source.truth":
+                tables[table] = read_sql_file(path, table=table, fragments=fragments)
+        views = sorted(settings.sql_root.glob("views/*/*.sql"))
+        return cls(
+            settings=settings,
+            source=source,
+            tables=tables,
+            views=tuple(read_sql_file(path, table=f"{path.parent.name}.{path.stem}") for path in views),
+        )
+
+    views: tuple[SqlFile, ...] = field(repr=False)
+    """Views for analysts; they store nothing."""
+
+    @property
+    def lake_tables(self) -> list[SqlFile]:
+        """What the lake creates before anything is written."""
+        return [*self.tables.values(), *self.views]
+
+    @cached_property
+    def partitions(self) -> Partitions:
+        """The calendar."""
+        return Partitions.of(
+            start=self.settings.start,
+            end=self.settings.end,
+            time_zone=self.source.time_zone,
+            tasks=self.settings.tasks,
+            window=self.settings.ticket_window,
+        )
+
+    def sql_params(self, day: date) -> dict[str, Any]:
+        """Values for the parameters that SQL files may declare."""
+        return {
+            **self.settings.samples,
+            "dt": day,
+            "time_zone": self.source.time_zone,
+            "ticket_window_end": self.settings.ticket_window[-1],
+        }
+
+
+def _path(sql_root: Path, source: Source, table: str) -> Path:
+    group, name = table.split(".")
+    return source.folder / f"{name}.sql" if group == "source" else sql_root / group / f"{name}.sql"

@@ -1,0 +1,37 @@
+"""What assets open: the lake of tables and the store of models, both under one home."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.sqlfile import SqlFile
+
+if TYPE_CHECKING:
+    from lt4rec_core.training.store import ModelStore
+
+
+class LakeResource(dg.ConfigurableResource):
+    """The Delta tables under ``<home>/lake``; DuckDB reads them, nothing locks them."""
+
+    home: str
+
+    def open(self, tables: Iterable[SqlFile]) -> Lake:
+        """Open the lake; tables that are not there yet are created, all of them before any is written."""
+        lake = Lake(Path(self.home))
+        lake.create(tables)
+        return lake
+
+
+class ModelStoreResource(dg.ConfigurableResource):
+    """Tickets and daily models under ``<home>/models``: safetensors and manifests, never pickle."""
+
+    home: str
+
+    def open(self) -> "ModelStore":
+        """Open the store. PyTorch is imported here, not when definitions load."""
+        from lt4rec_core.training.store import ModelStore
+
+        return ModelStore(Path(self.home))

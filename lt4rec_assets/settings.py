@@ -1,0 +1,194 @@
+"""What shapes the graph, read from the environment once; what only tunes learning, from ``lt4rec.toml``.
+
+``.env`` in the working directory is honoured, as Dagster does; a variable that is set wins over it.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from lt4rec_core.errors import ConfigError
+
+SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
+"""The SQL files stand beside the packages, at the top of the checkout."""
+
+LEARNING_TABLES = ("network", "training", "pruning")
+SAMPLE_DEFAULTS: Mapping[str, Any] = {
+    "conversion_threshold": 0.5,
+    "prior_strength": 10,
+    "history_length": 20,
+}
+"""Parameters of the SQL files; ``[samples]`` in ``lt4rec.toml`` overrides them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that is fixed for one home. One home holds one data set."""
+
+    home: Path
+    """Lake, models, reports and, by default, Dagster's own records."""
+
+    source: str = "simulator"
+    """Name of a folder in ``sql/sources``."""
+
+    source_path: Path | None = None
+    """Where the files of the source lie; a generated source needs none."""
+
+    start: date
+    """First partition, inclusive, in the source's time zone."""
+
+    end: date | None = None
+    """Last partition, inclusive; None: up to yesterday, growing by one each day."""
+
+    ticket_days: int = 7
+    """Length of the ticket window from ``start``; its last day validates."""
+
+    tasks: tuple[str, ...] = ("ctr", "cvr")
+    """Tasks trained side by side; each gets a ticket of its own."""
+
+    sql_root: Path = SQL_ROOT
+
+    samples: Mapping[str, Any] = field(default_factory=lambda: dict(SAMPLE_DEFAULTS))
+    """Values bound to the parameters of the SQL files."""
+
+    learning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """``[network]``, ``[training]`` and ``[pruning]`` of ``lt4rec.toml``, as written there."""
+
+    generator: Mapping[str, Any] = field(default_factory=dict)
+    """``[source]`` of ``lt4rec.toml``: settings of a generated source, over its defaults."""
+
+    def __post_init__(self) -> None:
+        if self.ticket_days < 2:
+            raise ConfigError(
+                f"LT4REC_TICKET_DAYS is {self.ticket_days}, but at least 2 days are needed: "
+                "the last day of the ticket window validates, those before it train."
+            )
+        if self.end is not None and self.end < self.start:
+            raise ConfigError(
+                f"LT4REC_END ({self.end}) lies before LT4REC_START ({self.start}). "
+                "Both are inclusive days in the source's time zone."
+            )
+
+    @property
+    def ticket_window(self) -> list[date]:
+        """The days tickets are found on: all but the last train, the last validates."""
+        return [self.start + timedelta(days=i) for i in range(self.ticket_days)]
+
+
+def dagster_home(home: Path) -> Path:
+    """Where Dagster keeps its records unless ``DAGSTER_HOME`` says otherwise."""
+    return Path(os.environ.get("DAGSTER_HOME") or home / "dagster").resolve()
+
+
+def read_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment (and ``.env``) and from ``lt4rec.toml`` in the home.
+
+    Raises:
+        ConfigError: a value cannot be read, a required one is missing, or a name is unknown.
+    """
+    env = _environment() if env is None else env
+    home = Path(env.get("LT4REC_HOME") or ".lt4rec").resolve()
+    source = env.get("LT4REC_SOURCE") or "simulator"
+    path = env.get("LT4REC_SOURCE_PATH")
+    first, last = _days(env, source)
+    toml = read_toml(home / "lt4rec.toml")
+    return Settings(
+        home=home,
+        source=source,
+        source_path=Path(path).resolve() if path else None,
+        start=first,
+        end=last,
+        ticket_days=_whole_number(env, "LT4REC_TICKET_DAYS", 7),
+        tasks=_tasks(env.get("LT4REC_TASKS") or "ctr,cvr"),
+        samples={**SAMPLE_DEFAULTS, **_known(toml, "samples", SAMPLE_DEFAULTS, home)},
+        learning={name: toml.get(name, {}) for name in LEARNING_TABLES},
+        generator=toml.get("source", {}),
+    )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read ``lt4rec.toml``; a home without one has the defaults.
+
+    Raises:
+        ConfigError: it is not TOML, or has a table that nobody reads.
+    """
+    if not path.exists():
+        return {}
+    try:
+        toml = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
+    known = {*LEARNING_TABLES, "samples", "source"}
+    if unknown := sorted(set(toml) - known):
+        raise ConfigError(
+            f"{path} has the unknown tables {', '.join(unknown)}. Known are {', '.join(sorted(known))}."
+        )
+    for name, table in toml.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {name} is {table!r}, but should be a table, [{name}].")
+    return toml
+
+
+def _environment() -> Mapping[str, str]:
+    from dotenv import dotenv_values
+
+    from_file = {k: v for k, v in dotenv_values(Path.cwd() / ".env").items() if v is not None}
+    return {**from_file, **os.environ}
+
+
+def _days(env: Mapping[str, str], source: str) -> tuple[date, date | None]:
+    first, last = _day(env, "LT4REC_START"), _day(env, "LT4REC_END")
+    if first is not None:
+        return first, last
+    from lt4rec_core.data.sources import load_source
+
+    default = load_source(SQL_ROOT, source).default_days
+    if default is None:
+        raise ConfigError(
+            f"LT4REC_START is not set, and the source {source!r} has no first day of its own. "
+            "Set it to the first day of the logs, as in LT4REC_START=2022-04-25."
+        )
+    return default[0], last or default[1]
+
+
+def _day(env: Mapping[str, str], name: str) -> date | None:
+    text = (env.get(name) or "").strip()
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{name} is {text!r}, which is not a day. Write it as 2022-04-25.") from None
+
+
+def _whole_number(env: Mapping[str, str], name: str, default: int) -> int:
+    text = (env.get(name) or "").strip()
+    try:
+        return int(text) if text else default
+    except ValueError:
+        raise ConfigError(f"{name} is {text!r}, which is not a whole number.") from None
+
+
+def _tasks(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if len(set(names)) != len(names):
+        raise ConfigError(f"LT4REC_TASKS names a task twice: {text!r}.")
+    if not {"ctr", "cvr"} <= set(names):
+        raise ConfigError(
+            f"LT4REC_TASKS is {text!r}, but ctr and cvr are always trained. Add others beside them."
+        )
+    return names
+
+
+def _known(toml: Mapping[str, Any], table: str, known: Mapping[str, Any], home: Path) -> Mapping[str, Any]:
+    given: dict[str, Any] = toml.get(table, {})
+    if unknown := sorted(set(given) - set(known)):
+        raise ConfigError(
+            f"{home / 'lt4rec.toml'}: [{table}] has the unknown settings {', '.join(unknown)}. "
+            f"Known are {', '.join(sorted(known))}."
+        )
+    return given

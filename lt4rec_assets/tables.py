@@ -1,0 +1,113 @@
+"""One asset per .sql file: dependencies, mappings, schema and code version come from its header."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from lt4rec_assets.gate import check_specs, clear_failure, publish_gated
+from lt4rec_assets.metadata import describe_published, describe_table
+from lt4rec_assets.partitions import days_before
+from lt4rec_assets.project import Project
+from lt4rec_assets.resources import LakeResource
+from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.runner import run_sql
+from lt4rec_core.data.sqlfile import SqlFile
+from lt4rec_core.data.staging import Staged
+from lt4rec_core.errors import LakeError
+
+MAY_BE_EMPTY = {"samples.clicks", "samples.conversions", "source.truth", "source.users", "source.videos"}
+"""Tables whose day may have no row: a day without clicks is poor, not missing."""
+
+
+def key_of(table: str) -> dg.AssetKey:
+    """``samples.clicks`` is the asset ``samples/clicks``."""
+    return dg.AssetKey(table.split("."))
+
+
+def deps_of(project: Project, table: SqlFile) -> list[dg.AssetDep]:
+    """Turn the header's inputs into dependencies with their partition mappings."""
+    return [
+        dg.AssetDep(key_of(given.table), partition_mapping=days_before(given.first or 0, given.last or 0))
+        for given in table.inputs
+        if not given.is_raw and given.table in project.tables
+    ]
+
+
+def definition_of(project: Project, name: str, *, from_second_day: bool = False) -> dict[str, Any]:
+    """Arguments of ``@dagster.asset`` that follow from a table's header."""
+    table = project.tables[name]
+    days = project.partitions
+    return {
+        "key": key_of(name),
+        "group_name": name.split(".")[0],
+        "partitions_def": days.from_second_day if from_second_day else days.daily,
+        "description": f"{table.description}\n\nOne row is {table.grain}.",
+        "metadata": describe_table(table, Lake(project.settings.home)),
+        "code_version": hashlib.sha256((table.compiled_sql or "").encode()).hexdigest()[:12],
+    }
+
+
+def table_asset(project: Project, name: str, *, from_second_day: bool = False) -> dg.AssetsDefinition:
+    """Make the asset of a SQL file that is published as soon as it is written."""
+
+    @dg.asset(
+        **definition_of(project, name, from_second_day=from_second_day),
+        deps=deps_of(project, project.tables[name]),
+        kinds={"duckdb", "sql"},
+    )
+    def sql_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        with clear_failure():
+            opened = lake.open(project.lake_tables)
+            staged = run_table(project, opened, name, date.fromisoformat(context.partition_key))
+            published = opened.publish(staged)
+        return dg.MaterializeResult(metadata=describe_published(published, staged.inputs))
+
+    return sql_table
+
+
+def gated_table_asset(project: Project, name: str) -> dg.AssetsDefinition:
+    """Make the asset of a SQL file whose partitions must pass their audit before anyone sees them."""
+
+    @dg.asset(
+        **definition_of(project, name),
+        deps=deps_of(project, project.tables[name]),
+        kinds={"duckdb", "sql", "greatexpectations"},
+        check_specs=check_specs(name, key_of(name), project.partitions.daily),
+    )
+    def gated_sql_table(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
+        with clear_failure():
+            opened = lake.open(project.lake_tables)
+            staged = run_table(project, opened, name, date.fromisoformat(context.partition_key))
+            yield from publish_gated(project, opened, staged, {})
+
+    return gated_sql_table
+
+
+def run_table(project: Project, lake: Lake, name: str, day: date) -> Staged:
+    """Run a table's statement for one day, once all days it reads are there.
+
+    Raises:
+        LakeError: a day that it reads was never published. Green would be false: the rows would be
+            computed from what is missing.
+    """
+    table = project.tables[name]
+    _require_days(project, lake, table, day)
+    params = project.sql_params(day)
+    return run_sql(lake, project.source, table, day, params, source_path=project.settings.source_path)
+
+
+def _require_days(project: Project, lake: Lake, table: SqlFile, day: date) -> None:
+    for given in table.inputs:
+        if given.is_raw or given.table not in project.tables or given.table in MAY_BE_EMPTY:
+            continue
+        there = set(lake.days(given.table))
+        wanted = (day + timedelta(days=i) for i in range(given.first or 0, (given.last or 0) + 1))
+        missing = [str(d) for d in wanted if d >= project.settings.start and d not in there]
+        if missing:
+            raise LakeError(
+                f"{table.table} of {day} reads {given.table} of {', '.join(missing)}, which is not there. "
+                "Materialise it first; if its gate refused it, repair the day's log and re-execute."
+            )
