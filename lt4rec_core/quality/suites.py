@@ -1,0 +1,248 @@
+"""What must hold before a gated table's day is published: named checks, and the expectations behind them.
+
+``CHECKS`` is plain data, cheap to import: the asset graph lists checks from it. The suite of a table is built
+by its function, which imports Great Expectations; each expectation names its check in ``meta``.
+
+A check that looks at rows or beyond its own table is a file ``sql/checks/<table>_<check>.sql``:
+
+- it selects the offenders (no rows, no fault); or
+- it has a column ``is_fault`` and selects everything it measured, so that a pass shows its numbers too.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from lt4rec_core.catalogue import Column, FeatureCatalogue, Fragment
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+    from great_expectations.expectations.expectation import Expectation
+
+Severity = Literal["critical", "warning"]
+
+DEFAULTS: dict[str, Any] = {
+    "min_rows": 1,
+    "min_drift_days": 3,
+    "max_volume_change": 0.5,
+    "max_rate_change": 0.1,
+    "max_new_share_rise": 0.15,
+}
+"""Thresholds, where the settings name none: fewest rows of a day; how many earlier days a comparison needs;
+largest change of a count (share of the usual), of a mean label or prediction (difference), and largest rise
+of the share of samples of new users or videos (difference)."""
+
+
+@dataclass(frozen=True)
+class CheckSpec:
+    """A named check of a gated table."""
+
+    name: str
+    severity: Severity
+    """A failed critical check blocks the day; a warning only reports."""
+
+    description: str
+    has_sql: bool = True
+    """Whether a file in ``sql/checks/`` stands behind it."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """How a check went on one day. Everything in it can be written as JSON."""
+
+    name: str
+    severity: Severity
+    """As specified; critical when the check could not run."""
+
+    passed: bool
+    observed: Mapping[str, Any]
+    message: str
+    sample_rows: list[dict[str, Any]] = field(default_factory=list)
+    """Up to five offending rows."""
+
+
+_SCHEMA = CheckSpec(
+    "schema", "critical", "Columns and types are as declared, in order; no other column.", False
+)
+_KEYS = CheckSpec("keys", "critical", "Every row has a key, and no key stands twice.")
+_VOLUME = CheckSpec("volume", "critical", "The day has at least the smallest allowed number of rows.", False)
+
+CHECKS: dict[str, tuple[CheckSpec, ...]] = {
+    "samples.impressions": (
+        _SCHEMA,
+        _KEYS,
+        _VOLUME,
+        CheckSpec(
+            "labels", "critical", "Every impression says whether it was clicked, with possible play times."
+        ),
+        CheckSpec(
+            "references", "critical", "Impressions are exactly the delivered rows that screening accepted."
+        ),
+        CheckSpec("accounting", "critical", "accepted + rejected = delivered: no row is lost."),
+        CheckSpec("drift", "warning", "Volume and click rate are near those of the seven days before."),
+    ),
+    "training.samples": (
+        _SCHEMA,
+        _KEYS,
+        _VOLUME,
+        CheckSpec(
+            "labels", "critical", "Exactly clicks have a watch ratio, finite and in [0, 1], and a conversion."
+        ),
+        CheckSpec(
+            "references",
+            "critical",
+            "Samples match impressions, clicked samples match conversions, conversions match clicks.",
+        ),
+        CheckSpec(
+            "leak",
+            "critical",
+            "Counts and newness are those of the seven days before, without the day itself.",
+        ),
+        CheckSpec("ranges", "critical", "Every bucket id lies within its embedding."),
+        CheckSpec(
+            "drift",
+            "warning",
+            "Volume, labels and shares of the new are near those of the seven days before.",
+        ),
+    ),
+    "evaluation.predictions": (
+        _SCHEMA,
+        _KEYS,
+        _VOLUME,
+        CheckSpec("coverage", "critical", "Every model scored every sample of the day exactly once."),
+        CheckSpec("ranges", "critical", "Scores are finite, in [0, 1], and CTCVR is CTR x CVR."),
+        CheckSpec("references", "critical", "Copied labels and slices are those of the samples."),
+        CheckSpec(
+            "drift", "warning", "Mean scores are near those of the seven days before, and not all the same."
+        ),
+    ),
+}
+"""The gated tables and their checks, in the order they are reported."""
+
+_PREFIX = {"samples.impressions": "impressions", "evaluation.predictions": "predictions"}
+
+
+def check_file(table: str, check: str) -> str:
+    """The stem of a check's file: ``samples.impressions``, ``keys`` is ``impressions_keys``."""
+    return f"{_PREFIX.get(table, table.replace('.', '_'))}_{check}"
+
+
+def impressions_suite(columns: tuple[Column, ...], settings: Mapping[str, Any]) -> "ExpectationSuite":
+    """The expectations of ``samples.impressions``."""
+    import great_expectations.expectations as gxe
+
+    return _suite(
+        "samples.impressions",
+        columns,
+        settings,
+        [
+            *_not_null("keys", "user_id", "video_id", "occurred_at"),
+            *_not_null("labels", "is_click"),
+            gxe.ExpectColumnValuesToBeBetween(column="duration_ms", min_value=1, meta={"check": "labels"}),
+            gxe.ExpectColumnValuesToBeBetween(column="play_ms", min_value=0, meta={"check": "labels"}),
+        ],
+    )
+
+
+def training_samples_suite(columns: tuple[Column, ...], settings: Mapping[str, Any]) -> "ExpectationSuite":
+    """The expectations of ``training.samples``."""
+    import great_expectations.expectations as gxe
+
+    return _suite(
+        "training.samples",
+        columns,
+        settings,
+        [
+            *_not_null("keys", "user_id", "video_id", "occurred_at"),
+            *_not_null("labels", "is_click"),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="watch_ratio", min_value=0, max_value=1, meta={"check": "labels"}
+            ),
+            *_not_null("leak", "is_new_user", "is_new_video"),
+        ],
+    )
+
+
+def predictions_suite(columns: tuple[Column, ...], settings: Mapping[str, Any]) -> "ExpectationSuite":
+    """The expectations of ``evaluation.predictions``."""
+    import great_expectations.expectations as gxe
+
+    scores = [
+        gxe.ExpectColumnValuesToBeBetween(column=name, min_value=0, max_value=1, meta={"check": "ranges"})
+        for name in ("p_ctr", "p_cvr", "p_ctcvr")
+    ]
+    return _suite(
+        "evaluation.predictions",
+        columns,
+        settings,
+        [
+            *_not_null("keys", "model", "user_id", "video_id", "occurred_at"),
+            *_not_null("ranges", "p_ctr", "p_cvr", "p_ctcvr", "model_digest"),
+            *scores,
+        ],
+    )
+
+
+SUITES: dict[str, Callable[[tuple[Column, ...], Mapping[str, Any]], "ExpectationSuite"]] = {
+    "samples.impressions": impressions_suite,
+    "training.samples": training_samples_suite,
+    "evaluation.predictions": predictions_suite,
+}
+
+
+def bucket_fragment(catalogue: FeatureCatalogue) -> Fragment:
+    """The select-list text that names a sample's features outside [0, buckets), for the check of ranges."""
+    faults = []
+    for feature in catalogue.features:
+        column, last = feature.column, catalogue.embeddings[feature.embedding] - 1
+        if feature.kind == "list":
+            outside = (
+                f"list_min({column}) < 0 or list_max({column}) > {last} or list_contains({column}, null)"
+            )
+        else:
+            outside = f"{column} not between 0 and {last}"
+        faults.append(f"case when {column} is null or {outside} then '{column}' end")
+    sql = f"list_filter([{', '.join(faults)}], lambda fault: fault is not null) as faulty_features"
+    return Fragment(sql, (Column("faulty_features", "varchar[]", "columns whose id has no embedding"),))
+
+
+def _suite(
+    table: str, columns: tuple[Column, ...], settings: Mapping[str, Any], further: "list[Expectation]"
+) -> "ExpectationSuite":
+    """The expectations every gated table has, one for each SQL check, and the table's further ones."""
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+
+    expectations: list[Expectation] = [
+        gxe.ExpectTableColumnsToMatchOrderedList(
+            column_list=[column.name for column in columns], meta={"check": "schema"}
+        ),
+        _no_rows(table, _SCHEMA),
+        gxe.ExpectTableRowCountToBeBetween(min_value=settings["min_rows"], meta={"check": "volume"}),
+        *(_no_rows(table, check) for check in CHECKS[table] if check.has_sql),
+        *further,
+    ]
+    return gx.ExpectationSuite(name=table, expectations=expectations)
+
+
+def _not_null(check: str, *columns: str) -> "list[Expectation]":
+    import great_expectations.expectations as gxe
+
+    return [gxe.ExpectColumnValuesToNotBeNull(column=column, meta={"check": check}) for column in columns]
+
+
+def _no_rows(table: str, check: CheckSpec) -> "Expectation":
+    """No offenders: the audit has run the check's statement into ``checks.<file>`` beforehand.
+
+    Great Expectations wants ``{batch}`` in a query; DuckDB never evaluates a CTE that nothing reads.
+    """
+    import great_expectations.expectations as gxe
+
+    return gxe.UnexpectedRowsExpectation(
+        unexpected_rows_query=(
+            "with audited as (select * from {batch}) "
+            f"select * from checks.{check_file(table, check.name)} where is_fault"
+        ),
+        description=check.description,
+        meta={"check": check.name, "offenders": True},
+    )
