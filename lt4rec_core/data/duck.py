@@ -1,8 +1,9 @@
 """DuckDB, set up the way every room needs it: in memory, in UTC, quiet, reproducible."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -28,9 +29,19 @@ def connect_scratch(
     return con
 
 
-def batches_of(relation: duckdb.DuckDBPyRelation, rows: int = ROWS_PER_BATCH) -> Iterator[pa.RecordBatch]:
-    """Stream a relation; rows keep the statement's order."""
-    yield from relation.to_arrow_reader(rows)
+def stream(
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    params: Mapping[str, Any] | None = None,
+    rows: int = ROWS_PER_BATCH,
+) -> tuple[list[tuple[str, str]], Iterator[pa.RecordBatch]]:
+    """Run one statement: its columns as (name, type in lower case), and its rows in the statement's order.
+
+    By ``execute``, not by ``sql(..., params=...)``: that one keeps its rows as Python values, ten times slower.
+    """
+    result = con.execute(sql, dict(params or {}))
+    columns = [(d[0], str(d[1]).lower()) for d in result.description or []]
+    return columns, iter(result.to_arrow_reader(rows))
 
 
 def quoted(identifier: str) -> str:

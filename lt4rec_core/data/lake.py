@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from lt4rec_core.data.duck import batches_of, connect_scratch, path_literal, quoted
+from lt4rec_core.data.duck import connect_scratch, path_literal, quoted, stream
 from lt4rec_core.data.sqlfile import Column, SqlFile
 from lt4rec_core.data.staging import (
     ROWS_PER_GROUP,
@@ -228,7 +228,7 @@ class Lake:
                     scan = snapshot.select(day, day)
                     sql = f"select {', '.join(map(quoted, names))} from ({scan}) order by {order}"
                     try:
-                        for batch in batches_of(con.sql(sql)):
+                        for batch in stream(con, sql)[1]:
                             yield pa.RecordBatch.from_struct_array(batch.to_struct_array()).cast(schema)
                     except (duckdb.Error, pa.ArrowException) as error:
                         raise LakeError(f"cannot read {day} of {table} in {self.root}: {error}") from error

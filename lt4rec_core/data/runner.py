@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from lt4rec_core.data.duck import batches_of, first_line, quoted
+from lt4rec_core.data.duck import first_line, quoted, stream
 from lt4rec_core.data.lake import Lake, arrow_schema
 from lt4rec_core.data.sources import OPTIONAL_TABLES, Source, open_raw
 from lt4rec_core.data.sqlfile import Input, SqlFile
@@ -146,16 +146,15 @@ class _Rows:
             self.params = {**self.params, "lt4rec_day": self.day}
         schema = arrow_schema(self.sqlfile.columns)
         try:
-            relation = self.con.sql(statement, params=self.params)
-            self._check_columns(relation)
-            for batch in batches_of(relation):
+            columns, batches = stream(self.con, statement, self.params)
+            self._check_columns(columns)
+            for batch in batches:
                 self._check_days(batch)
                 yield pa.RecordBatch.from_struct_array(batch.to_struct_array()).cast(schema)
         except (duckdb.Error, pa.ArrowException) as error:
             raise self._explained(error) from error
 
-    def _check_columns(self, relation: duckdb.DuckDBPyRelation) -> None:
-        yielded = [(n, str(t).lower()) for n, t in zip(relation.columns, relation.types, strict=True)]
+    def _check_columns(self, yielded: list[tuple[str, str]]) -> None:
         declared = [(c.name, c.type) for c in self.sqlfile.columns]
         if yielded == declared:
             return
