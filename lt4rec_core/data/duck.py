@@ -37,7 +37,7 @@ def stream(
 ) -> tuple[list[tuple[str, str]], Iterator[pa.RecordBatch]]:
     """Run one statement: its columns as (name, type in lower case), and its rows in the statement's order.
 
-    By ``execute``, not by ``sql(..., params=...)``: that one keeps its rows as Python values, ten times slower.
+    By ``execute``, not ``sql(..., params=...)``: that one keeps rows as Python values, ten times slower.
     """
     result = con.execute(sql, dict(params or {}))
     columns = [(d[0], str(d[1]).lower()) for d in result.description or []]
