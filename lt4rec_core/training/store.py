@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from lt4rec_core.config import digest_of
@@ -259,16 +259,16 @@ def _read_manifest(folder: Path, what: str) -> dict[str, Any] | None:
 
 
 def _load(folder: Path, what: str) -> Saved:
-    """Read and check. A reader that meets a replacement in between looks once more."""
-    for last_try in (False, True):
+    """Read and check. A reader whose tensor file is replaced in between starts over."""
+    for more_tries in range(20, -1, -1):
         manifest = _read_manifest(folder, what)
         if manifest is None:
             raise ModelStoreError(f"{what} is not there. Looked in {folder}; materialise it first.")
         path = folder / manifest["tensors"]
         try:
-            tensors = load_file(path)
+            tensors = load(path.read_bytes())
         except FileNotFoundError as error:
-            if not last_try:
+            if more_tries:
                 continue
             raise ModelStoreError(
                 f"{what} is damaged: its manifest names {path.name}, which is not in {folder}. {AGAIN}"

@@ -15,7 +15,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def catalogue():
-    """Four categorical features, one of them unknown when serving, and a list that shares the videos' rows."""
+    """Four categorical features, one unknown when serving, and a list that shares the videos' rows."""
     return FeatureCatalogue(
         [
             Feature(name="user_id", side="user", buckets=40),

@@ -27,8 +27,8 @@ ROWS = [
      "is_click": False, "watch_ratio": None, "is_like": None},
     {"user_id": "c", "m_history": None, "f_position": None, "f_page": 1, "f_video_id": 29, "f_user_id": 1,
      "is_click": False, "watch_ratio": None, "is_like": None},
-    {"user_id": "d", "m_history": [1, 2, 3, 4, 5], "f_position": 5, "f_page": 1, "f_video_id": 1, "f_user_id": 1,
-     "is_click": True, "watch_ratio": 1.0, "is_like": None},
+    {"user_id": "d", "m_history": [1, 2, 3, 4, 5], "f_position": 5, "f_page": 1, "f_video_id": 1,
+     "f_user_id": 1, "is_click": True, "watch_ratio": 1.0, "is_like": None},
 ]  # fmt: skip
 
 

@@ -8,12 +8,12 @@ from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.sharing import task_logits
 
 
-@pytest.fixture()
+@pytest.fixture
 def net(catalogue, small_network):
     return SharedNet(catalogue, ("ctr", "cvr"), small_network, torch.Generator().manual_seed(0))
 
 
-@pytest.fixture()
+@pytest.fixture
 def half(net):
     g = torch.Generator().manual_seed(1)
     return {name: torch.rand(w.shape, generator=g) < 0.5 for name, w in net.trunk_weights().items()}

@@ -28,9 +28,8 @@ def test_a_pass_gives_each_task_each_of_its_samples_once(make_samples):
 
 def test_labels_and_lists_stay_with_their_samples(make_samples):
     samples = make_samples(50)
-    whole = {(tuple(i), tuple(h), c) for i, h, c in zip(
-        samples.ids.tolist(), samples.lists["m_history"].tolist(), samples.labels["is_click"].tolist(), strict=True
-    )}  # fmt: skip
+    history, clicks = samples.lists["m_history"].tolist(), samples.labels["is_click"].tolist()
+    whole = {(tuple(i), tuple(h), c) for i, h, c in zip(samples.ids.tolist(), history, clicks, strict=True)}
 
     for b in batches(samples, (CTR,)):
         rows = zip(b.ids.tolist(), b.lists["m_history"].tolist(), b.labels.tolist(), strict=True)

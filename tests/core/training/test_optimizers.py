@@ -7,7 +7,7 @@ from lt4rec_core.training.optimizers import RowwiseAdagrad
 from lt4rec_core.training.trainer import TrainingConfig, make_optimizers
 
 
-@pytest.fixture()
+@pytest.fixture
 def net(catalogue, small_network):
     return SharedNet(catalogue, ("ctr", "cvr"), small_network, torch.Generator().manual_seed(0))
 
@@ -75,5 +75,5 @@ def test_a_state_of_another_network_is_refused(net):
 
     with pytest.raises(ModelStoreError, match="missing or has another number of rows"):
         optimizers.load({"table.accumulator": torch.zeros(3)})
-    with pytest.raises(ModelStoreError, match="optimiser state of 'trunk.0.weight' is missing"):
+    with pytest.raises(ModelStoreError, match=r"optimiser state of 'trunk\.0\.weight' is missing"):
         optimizers.load({**optimizers.state(), "ctr/trunk.1.weight.step": torch.tensor(1.0)})

@@ -14,7 +14,7 @@ CTR, CVR = get_tasks(["ctr", "cvr"])
 CONFIG = TrainingConfig(batch_size=32, learning_rate=0.01, embedding_learning_rate=0.1)
 
 
-@pytest.fixture()
+@pytest.fixture
 def net(catalogue, small_network):
     return SharedNet(catalogue, ("ctr", "cvr"), small_network, torch.Generator().manual_seed(0))
 
