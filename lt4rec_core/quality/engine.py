@@ -7,6 +7,7 @@ kept between audits (making it costs as much as an audit), is ephemeral and leav
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -33,7 +34,10 @@ class Engine:
     def __init__(self) -> None:
         # Read when the package is first imported: say nothing to anybody.
         os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-        import great_expectations as gx
+        with warnings.catch_warnings():
+            # Its modules import what Python has deprecated; nothing here can change that.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import great_expectations as gx
 
         # It logs a traceback for each expectation that raises; the results carry it.
         logging.getLogger("great_expectations").setLevel(logging.CRITICAL)

@@ -196,9 +196,8 @@ def bucket_fragment(catalogue: FeatureCatalogue) -> Fragment:
     for feature in catalogue.features:
         column, last = feature.column, catalogue.embeddings[feature.embedding] - 1
         if feature.kind == "list":
-            outside = (
-                f"list_min({column}) < 0 or list_max({column}) > {last} or list_contains({column}, null)"
-            )
+            outside = f"list_min({column}) < 0 or list_max({column}) > {last}"
+            outside += f" or list_count({column}) < len({column})"  # a NULL among the ids
         else:
             outside = f"{column} not between 0 and {last}"
         faults.append(f"case when {column} is null or {outside} then '{column}' end")

@@ -25,7 +25,7 @@ daily as (
         sum(cast(p_cvr as decimal(18, 15))) / count(p_cvr) as p_cvr
     from evaluation.predictions
     -- Faults of ranges are that check's to find; here they must not fail the cast.
-    where p_ctr between 0 and 1 and p_cvr between 0 and 1
+    where isfinite(p_ctr) and isfinite(p_cvr) and abs(p_ctr) <= 1 and abs(p_cvr) <= 1
     group by dt, model
 
 ),

@@ -36,14 +36,25 @@ select
     p_long_view
 from evaluation.predictions
 where
-    -- NaN counts as larger than any number, so between refuses it too.
-    coalesce(p_ctr not between 0 and 1, true)
-    or coalesce(p_cvr not between 0 and 1, true)
-    or coalesce(p_ctcvr not between 0 and 1, true)
+    p_ctr is null
+    or p_cvr is null
+    or p_ctcvr is null
     or abs(p_ctcvr - p_ctr * p_cvr) > 1e-6
+    or p_ctr not between 0 and 1
+    or p_cvr not between 0 and 1
+    or p_ctcvr not between 0 and 1
     or p_like not between 0 and 1
     or p_follow not between 0 and 1
     or p_comment not between 0 and 1
     or p_forward not between 0 and 1
     or p_long_view not between 0 and 1
+    -- Said apart: a file's statistics leave NaN out, and DuckDB trusts them when it compares.
+    or not isfinite(p_ctr)
+    or not isfinite(p_cvr)
+    or not isfinite(p_ctcvr)
+    or not isfinite(p_like)
+    or not isfinite(p_follow)
+    or not isfinite(p_comment)
+    or not isfinite(p_forward)
+    or not isfinite(p_long_view)
 order by model, user_id, video_id, occurred_at

@@ -29,7 +29,7 @@ daily as (
         count(distinct user_id) as n_users,
         count(distinct video_id) as n_videos,
         count(*) filter (where is_click) / count(*) as click_rate,
-        sum(cast(watch_ratio as decimal(18, 15))) / count(watch_ratio) as watch_ratio,
+        sum(try_cast(watch_ratio as decimal(18, 15))) / count(watch_ratio) as watch_ratio,
         count(*) filter (where is_new_user) / count(*) as new_user_share,
         count(*) filter (where is_new_video) / count(*) as new_video_share
     from training.samples

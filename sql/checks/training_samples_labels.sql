@@ -25,6 +25,7 @@ where
     is_click is null
     or is_click <> (watch_ratio is not null)
     or is_click <> (is_converted is not null)
-    -- NaN counts as larger than any number, so between refuses it too.
     or watch_ratio not between 0 and 1
+    -- Said apart: a file's statistics leave NaN out, and DuckDB trusts them when it compares.
+    or not isfinite(watch_ratio)
 order by user_id, video_id, occurred_at
