@@ -36,6 +36,9 @@ from lt4rec_core.errors import LakeError
 __all__ = ["Lake", "Published", "Snapshot", "Staged"]
 
 KEY = "lt4rec.key"
+UNUSABLE = "[]|^\\"
+"""Characters that delta-rs takes for no part of a path; it would panic at the first write."""
+
 ATTEMPTS = 10
 """Times a commit is tried before giving up on a conflict."""
 
@@ -110,6 +113,12 @@ class Lake:
         Raises:
             LakeError: the home cannot be written, or a table is there with other columns.
         """
+        forbidden = sorted({c for c in str(self.home) if c in UNUSABLE or not c.isprintable()})
+        if forbidden:
+            raise LakeError(
+                f"the home {str(self.home)!r} has {' '.join(map(repr, forbidden))} in its path, "
+                "which Delta tables cannot have. Point LT4REC_HOME at another folder."
+            )
         with self._writing(self.root):
             self.staging.mkdir(parents=True, exist_ok=True)
             for table in tables:
@@ -123,7 +132,7 @@ class Lake:
         if not DeltaTable.is_deltatable(str(path)):
             fields = zip(schema, table.columns, strict=True)  # Spark and Trino show the descriptions
             path.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(CommitFailedError):  # another process was faster
+            try:
                 DeltaTable.create(
                     str(path),
                     pa.schema([f.with_metadata({"comment": c.description}) for f, c in fields]),
@@ -134,6 +143,10 @@ class Lake:
                     configuration={KEY: ",".join(table.order)},
                     raise_if_key_not_exists=False,
                 )
+            except CommitFailedError:
+                pass  # another process was faster
+            except DeltaError as error:
+                raise LakeError(f"cannot create {table.table} in {path}: {error}") from error
         there = self.snapshot(table.table).schema
         if not there.equals(schema):
             raise LakeError(

@@ -1,0 +1,152 @@
+from datetime import date
+
+import pyarrow as pa
+import pytest
+
+from lt4rec_core.data.analyst import connect, query, refresh
+from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.sqlfile import read_sql_file
+from lt4rec_core.errors import LakeError, QueryError
+
+MONDAY = date(2022, 4, 25)
+TABLE = """\
+-- A table.
+-- grain: one row
+-- key: user_id
+-- columns:
+--   dt date day
+--   user_id varchar who
+"""
+VIEW = TABLE.replace("-- columns", "-- inputs: samples.clicks\n-- columns") + (
+    "\nselect dt, user_id from samples.clicks where user_id <> 'a'\n"
+)
+
+
+@pytest.fixture
+def lake(tmp_path):
+    files = []
+    for name, text in (("samples/clicks.sql", TABLE), ("views/samples/others.sql", VIEW)):
+        path = tmp_path / "sql" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        files.append(read_sql_file(path))
+    lake = Lake(tmp_path / "home")
+    lake.create(files)
+    return lake
+
+
+def put(lake, *users):
+    table = pa.table(
+        {"dt": pa.array([MONDAY] * len(users), pa.date32()), "user_id": pa.array(users, pa.string())}
+    )
+    lake.publish(lake.stage("samples.clicks", MONDAY, table.to_reader()))
+
+
+def test_tables_are_typed_and_empty_before_the_first_day(lake):
+    answer = query(connect(lake.home), "from samples.clicks")
+
+    assert answer.fetchall() == []
+    assert [str(t) for t in answer.types] == ["DATE", "VARCHAR"]
+
+
+def test_a_view_without_storage_is_there_beside_the_tables(lake):
+    put(lake, "a", "b")
+
+    assert query(connect(lake.home), "select user_id from samples.others").fetchall() == [("b",)]
+
+
+def test_a_connection_keeps_its_snapshot_until_it_is_refreshed(lake):
+    put(lake, "a")
+    con = connect(lake.home)
+    put(lake, "b", "c")
+
+    assert query(con, "select user_id from samples.clicks").fetchall() == [("a",)]
+    refresh(con, lake.home)
+    assert query(con, "select user_id from samples.clicks order by 1").fetchall() == [("b",), ("c",)]
+
+
+@pytest.mark.parametrize(
+    "text", ["describe samples.clicks", "show all tables", "table samples.clicks;", "values (1)"]
+)
+def test_ways_of_looking_are_selects_too(lake, text):
+    assert query(connect(lake.home), text).columns
+
+
+ESCAPES = [
+    "copy (select 1) to '{home}/out.csv'",
+    "copy samples.clicks to '{home}/out.parquet'",
+    "attach '{home}/out.db'",
+    "export database '{home}/out'",
+    "drop view samples.clicks",
+    "create table t as select 1",
+    "create or replace view samples.clicks as select 1",
+    "insert into samples.clicks values (date '2022-01-01', 'x')",
+    "install httpfs",
+    "load httpfs",
+    "set enable_external_access = true",
+    "reset lock_configuration",
+    "pragma enable_profiling",
+    "call enable_logging()",
+    "use samples",
+    "begin",
+    "select 1; drop view samples.clicks",
+    "select 1; select 2",
+    "",
+    "-- only a comment",
+    "selec 1",
+    "pivot samples.clicks on user_id",
+    "from read_csv('/etc/passwd')",
+    "from '/etc/passwd'",
+    "from read_text('/etc/passwd')",
+    "from read_blob('/etc/passwd')",
+    "from read_parquet('{home}/lake/*/*/*/*.parquet')",
+    "from parquet_metadata('{home}/lake/*/*/*/*.parquet')",
+    "from sniff_csv('/etc/passwd')",
+    "from glob('/*')",
+    "from duckdb_secrets()",
+    "from query('drop view samples.clicks')",
+    "from \"enable_logging\"(storage = 'file', storage_path = '{home}/log')",
+    "from lake",
+    "from samples.nothing",
+    "select cast('x' as integer)",
+]
+
+
+@pytest.mark.parametrize("text", ESCAPES)
+def test_nothing_but_reading_the_tables_is_possible(lake, text):
+    put(lake, "a")
+    con = connect(lake.home)
+    before = sorted(p for p in lake.home.rglob("*"))
+
+    with pytest.raises(QueryError):
+        query(con, text.format(home=lake.home))
+
+    assert sorted(p for p in lake.home.rglob("*")) == before
+    assert query(con, "select user_id from samples.clicks").fetchall() == [("a",)]
+
+
+def test_a_refused_statement_is_named(lake):
+    with pytest.raises(QueryError, match="only one SELECT is answered, got SELECT, DROP"):
+        query(connect(lake.home), "select 1; drop view samples.clicks")
+
+
+def test_the_lock_holds_below_query_as_well(lake):
+    con = connect(lake.home)
+
+    for text in (
+        "copy (select 1) to '/tmp/x.csv'",
+        "attach '/tmp/x.db'",
+        "set enable_external_access = true",
+    ):
+        with pytest.raises(Exception, match=r"disabled|Cannot change"):
+            con.execute(text)
+
+
+def test_a_home_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(LakeError, match=r"the home .*nowhere does not exist. Set LT4REC_HOME"):
+        connect(tmp_path / "nowhere")
+
+
+def test_a_home_without_tables_says_so(tmp_path):
+    with pytest.raises(LakeError, match="holds no tables yet"):
+        connect(tmp_path)
