@@ -3,13 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lt4rec_core.config import check
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.errors import TrainingError
 from lt4rec_core.model.masks import Mask, check_fits
@@ -19,76 +17,10 @@ from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import Batch, iterate_batches, rows_of_task
 from lt4rec_core.training.losses import balance, task_loss
 from lt4rec_core.training.optimizers import Optimizers, RowwiseAdagrad, TaskAdam
+from lt4rec_core.training.settings import TrainingConfig
 
 Masks = Mapping[str, Mask | None]
 """Task name to its mask; None (or no entry) is dense."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How a network is trained. Tickets, sNET and baseline share one such config."""
-
-    batch_size: int = 1024
-    """Samples of one task per step."""
-
-    learning_rate: float = 0.001
-    """Adam's, for trunk and logit layers."""
-
-    beta1: float = 0.9
-    """Adam's decay of the first moment."""
-
-    beta2: float = 0.999
-    """Adam's decay of the second moment."""
-
-    embedding_learning_rate: float = 0.05
-    """Row-wise Adagrad's, for the embedding table."""
-
-    adagrad_eps: float = 1e-8
-    """Added to the root of a row's accumulator."""
-
-    adagrad_initial: float = 0.0
-    """First value of a row's accumulator; above zero it softens a row's first steps."""
-
-    unknown_dropout: float = 0.5
-    """Share of training samples in which a feature that is unknown when serving is set to missing. It is
-    always missing in evaluation."""
-
-    cvr_loss: Literal["soft_bce", "mse"] = "soft_bce"
-    """CVR's loss: cross-entropy against the watch ratio, or squared error of the sigmoid."""
-
-    task_weights: tuple[tuple[str, float], ...] = ()
-    """Eq. 2's a and b as pairs of task and weight, 1 where not named. Adam ignores the scale of a loss: on
-    the trunk a weight multiplies the task's learning rate, on the embeddings its loss."""
-
-    threads: int = 1
-    """PyTorch's threads. Another number gives other last bits, hence another model digest."""
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "learning_rate", "embedding_learning_rate", "threads"):
-            check(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}.")
-        for name in ("adagrad_eps", "adagrad_initial"):
-            check(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}.")
-        for name in ("beta1", "beta2"):
-            check(0 <= getattr(self, name) < 1, f"{name} must lie in [0, 1), got {getattr(self, name)}.")
-        check(0 <= self.unknown_dropout <= 1, f"unknown_dropout is a share, got {self.unknown_dropout}.")
-        known = ("soft_bce", "mse")
-        check(self.cvr_loss in known, f"cvr_loss must be one of {known}, got {self.cvr_loss!r}.")
-        pairs = self.task_weights
-        if isinstance(pairs, Mapping):
-            pairs = tuple(pairs.items())
-        object.__setattr__(self, "task_weights", tuple(sorted((str(t), float(w)) for t, w in pairs)))
-        check(
-            all(weight > 0 for _, weight in self.task_weights),
-            f"task_weights must be positive, got {dict(self.task_weights)}.",
-        )
-
-    def loss_of(self, task: Task) -> str:
-        """The kind of loss a task is trained with."""
-        return self.cvr_loss if task.name == "cvr" else task.loss
-
-    def weight_of(self, task: str) -> float:
-        """The task's weight in Eq. 2."""
-        return dict(self.task_weights).get(task, 1.0)
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,6 @@ def test_impossible_settings_are_refused(cls, values, message):
         cls(**values)
 
 
-def test_task_weights_may_be_a_table_and_do_not_depend_on_its_order():
-    first = from_mapping(TrainingConfig, {"task_weights": {"cvr": 2, "ctr": 1}})
-
-    assert first == TrainingConfig(task_weights=(("ctr", 1.0), ("cvr", 2.0)))
-    assert first.weight_of("cvr") == 2.0
-    assert first.weight_of("like") == 1.0
-
-
 def test_a_digest_depends_on_values_and_not_on_the_order_of_keys():
     @dataclass
     class Dated:

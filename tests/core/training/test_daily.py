@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from lt4rec_core.errors import ConfigError, MaskError, MissingParentError, ModelStoreError, TrainingError
+from lt4rec_core.errors import MaskError, MissingParentError, ModelStoreError, TrainingError
 from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.training import daily
@@ -214,24 +214,6 @@ def test_snet_is_one_network_and_the_baseline_one_per_task(tmp_path, chain, make
         assert members == {"ctr": ("ctr",), "cvr": ("cvr",)}
 
 
-def test_what_is_trained_decides_the_chain(chain, small_network, tickets, catalogue):
-    snet = replace(chain, kind="snet", tickets=tickets)
-    one_bit = {n: m.clone() for n, m in tickets["ctr"].mask.items()}
-    one_bit["trunk.0.weight"][0, 0] ^= True
-    others = [
-        replace(snet, seed=4),
-        replace(snet, tasks=TASKS[:1], tickets={}),
-        replace(snet, network=replace(small_network, embedding_std=0.2)),
-        replace(snet, training=replace(TRAINING, threads=2)),
-        replace(snet, tickets={**tickets, "ctr": replace(tickets["ctr"], mask=one_bit)}),
-        replace(snet, restart="rewind"),
-        replace(snet, kind="baseline", tickets={}),
-    ]
-
-    assert len({snet.digest, *(c.digest for c in others)}) == 8
-    assert replace(snet).digest == snet.digest
-
-
 def test_data_versions_stand_beside_the_model_and_do_not_change_its_digest(tmp_path, chain, make_samples):
     samples = make_samples(100)
     digests = [
@@ -261,17 +243,3 @@ def test_with_rewind_snet_starts_where_the_tickets_did(tmp_path, catalogue, smal
     assert torch.equal(start.table, ticket_start.table)
     for name, weight in start.trunk_weights().items():
         assert torch.equal(weight, ticket_start.trunk_weights()[name])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"kind": "dense"}, "kind must be 'snet' or 'baseline'"),
-        ({"tasks": ()}, "at least one task"),
-        ({"kind": "baseline"}, "The baseline is dense and takes no tickets"),
-        ({"tasks": TASKS[:1]}, r"tickets of tasks that the chain does not have: \['cvr'\]"),
-    ],
-)
-def test_an_impossible_chain_is_refused(catalogue, tickets, change, message):
-    with pytest.raises(ConfigError, match=message):
-        Chain(**{"kind": "snet", "catalogue": catalogue, "tasks": TASKS, "tickets": tickets, **change})

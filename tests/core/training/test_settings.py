@@ -1,0 +1,21 @@
+import pytest
+
+from lt4rec_core.config import from_mapping
+from lt4rec_core.model.tasks import get_tasks
+from lt4rec_core.training.settings import TrainingConfig
+
+
+@pytest.mark.parametrize("kind", ["soft_bce", "mse"])
+def test_cvrs_loss_is_a_setting_and_the_other_tasks_keep_theirs(kind):
+    ctr, cvr = get_tasks(["ctr", "cvr"])
+    config = TrainingConfig(cvr_loss=kind)
+
+    assert (config.loss_of(ctr), config.loss_of(cvr)) == ("bce", kind)
+
+
+def test_task_weights_may_be_a_table_and_do_not_depend_on_its_order():
+    first = from_mapping(TrainingConfig, {"task_weights": {"cvr": 2, "ctr": 1}})
+
+    assert first == TrainingConfig(task_weights=(("ctr", 1.0), ("cvr", 2.0)))
+    assert first.weight_of("cvr") == 2.0
+    assert first.weight_of("like") == 1.0
