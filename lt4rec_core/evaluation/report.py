@@ -137,7 +137,7 @@ def _check_agreement(
     for metric, ours in rows.weighted(np.ones(rows.n_users, dtype=np.int64)).items():
         value = values.get((model, task, metric))
         theirs = float("nan") if value is None else value
-        if not np.isclose(ours, theirs, rtol=0, atol=LARGEST_DISAGREEMENT, equal_nan=True):
+        if not np.isclose(ours, theirs, rtol=LARGEST_DISAGREEMENT, atol=LARGEST_DISAGREEMENT, equal_nan=True):
             raise QualityError(
                 f"{metric} of {model} for {task} is {theirs} in the measured rows, but the predictions for "
                 f"its interval give {ours}. Are both of the same day and the same table version?"
