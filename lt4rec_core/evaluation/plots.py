@@ -52,7 +52,7 @@ def roc_points(is_positive: np.ndarray, scores: np.ndarray) -> tuple[Floats, Flo
 
 
 def calibration_picture(tables: Mapping[str, CalibrationTable], title: str) -> bytes:
-    """Mean label against mean prediction of each bin, a line per name (a model); on the diagonal is calibrated."""
+    """Mean label against mean prediction of each bin, a line per name (a model); the diagonal is ideal."""
     figure, axes = _figure(title, "predicted", "actual")
     largest = max((max(t.predicted.max(), t.actual.max()) for t in tables.values() if len(t.n)), default=1.0)
     largest = float(largest) * 1.05 or 1.0
@@ -66,23 +66,25 @@ def calibration_picture(tables: Mapping[str, CalibrationTable], title: str) -> b
 
 
 def pruning_picture(
-    densities: Sequence[float], metrics: Mapping[str, Sequence[float]], title: str, chosen: int | None = None
+    densities: Sequence[float],
+    metrics: Mapping[str, Sequence[float]],
+    title: str,
+    chosen: Mapping[str, int] | None = None,
 ) -> bytes:
-    """How a validation metric moves as weights are removed (the paper's Figure 3): one panel per metric.
+    """How a validation metric moves as weights are removed (the paper's Figure 4): one panel per metric.
 
     Args:
         densities: share of weights that remain in each round, in (0, 1], the dense network first.
         metrics: name (``"CTR AUC"``, ``"CVR MSE"``) to its value in each round; NaN where not measured.
         title: what is pruned.
-        chosen: the round whose mask became the ticket; it is marked.
+        chosen: name to the round whose mask became that task's ticket; it is marked.
     """
     figure, panels = _panels(len(metrics), title)
     for axes, (name, values), colour in zip(panels, metrics.items(), _colours(), strict=False):
         axes.plot([100 * density for density in densities], values, marker="o", markersize=4, color=colour)
-        if chosen is not None:
-            axes.plot(
-                100 * densities[chosen], values[chosen], "o", color="#cf222e", markersize=7, label="ticket"
-            )
+        if chosen and name in chosen:
+            x, y = 100 * densities[chosen[name]], values[chosen[name]]
+            axes.plot(x, y, "o", color="#cf222e", markersize=7, label="ticket")
             axes.legend(frameon=False)
         axes.invert_xaxis()  # pruning goes from left to right
         axes.set_xlabel("remaining weights, %")
@@ -93,12 +95,12 @@ def pruning_picture(
 def sharing_picture(
     layers: Sequence[str], counts: Mapping[str, Sequence[int]], title: str = "Who uses the weights"
 ) -> bytes:
-    """Bars per layer of who keeps how large a share of its weights (the paper's Figure 4).
+    """Bars per layer of who keeps how large a share of its weights (the masks of the paper's Figure 3).
 
     Args:
         layers: names of the layers, from the input on.
-        counts: ``"only ctr"``, ``"only cvr"``, ``"shared"``, ``"unused"`` or the like to the number of weights
-            in each layer; drawn from the bottom in this order.
+        counts: ``"only ctr"``, ``"only cvr"``, ``"shared"``, ``"unused"`` or the like to the number of
+            weights in each layer; drawn from the bottom in this order.
         title: what is shown.
     """
     figure, axes = _figure(title, "", "share of the layer's weights, %")
