@@ -24,7 +24,7 @@ def calibration(seed):
 def pruning(seed):
     values = np.random.default_rng(seed).random(3)
     return plots.pruning_picture(
-        [1.0, 0.67, 0.45], {"CTR AUC": values, "CVR MSE": values}, "Ticket", chosen=1
+        [1.0, 0.67, 0.45], {"CTR AUC": values, "CVR MSE": values}, "Ticket", chosen={"CVR MSE": 1}
     )
 
 
