@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from lt4rec_core.data.duck import connect_scratch, path_literal, quoted, stream
-from lt4rec_core.data.sqlfile import Column, SqlFile
+from lt4rec_core.data.duck import connect_scratch, quoted, stream
+from lt4rec_core.data.snapshot import Snapshot, arrow_schema, difference, plain
+from lt4rec_core.data.sqlfile import SqlFile
 from lt4rec_core.data.staging import (
     ROWS_PER_GROUP,
     Staged,
@@ -42,16 +43,6 @@ UNUSABLE = "[]|^\\"
 ATTEMPTS = 10
 """Times a commit is tried before giving up on a conflict."""
 
-ARROW_TYPES = {
-    "boolean": pa.bool_(),
-    "integer": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "varchar": pa.string(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us"),
-}
-
 
 @dataclass(frozen=True)
 class Published:
@@ -61,39 +52,6 @@ class Published:
     day: date
     version: int
     n_rows: int
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One version of one table. Its files never change, whatever is published after it."""
-
-    table: str
-    version: int
-    schema: pa.Schema
-    key: tuple[str, ...]
-    files: tuple[tuple[date, Path, int], ...]
-    """(day, Parquet file, number of rows), by day."""
-
-    def between(self, first: date | None, last: date | None) -> list[Path]:
-        """The files of the days from ``first`` to ``last``, both inclusive; None: no bound."""
-        return [p for d, p, _ in self.files if (first is None or d >= first) and (last is None or d <= last)]
-
-    def select(self, first: date | None, last: date | None, columns: Iterable[str] | None = None) -> str:
-        """SQL text that scans those days; with no rows there, its result is still typed."""
-        names = list(columns) if columns is not None else self.schema.names
-        unknown = [n for n in names if n not in self.schema.names]
-        if unknown:
-            raise LakeError(
-                f"{self.table} has no column {', '.join(unknown)}; it has {', '.join(self.schema.names)}."
-            )
-        files = self.between(first, last)
-        if not files:
-            types = {f.name: duckdb_type(f.type) for f in self.schema}
-            return "select " + ", ".join(f"null::{types[n]} as {quoted(n)}" for n in names) + " where false"
-        paths = ", ".join(path_literal(p) for p in files)
-        # dt is not in the files: it is the name of the folder they lie in.
-        scan = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'dt': date}})"
-        return f"select {', '.join(map(quoted, names))} from {scan}"
 
 
 class Lake:
@@ -151,7 +109,7 @@ class Lake:
         if not there.equals(schema):
             raise LakeError(
                 f"table {table.table} in {self.home} has other columns than {table.path} declares: "
-                f"{_difference(there, schema)}. A home holds one data set under one catalogue: "
+                f"{difference(there, schema)}. A home holds one data set under one catalogue: "
                 "point LT4REC_HOME at a new folder, or put the old declaration back."
             )
 
@@ -171,7 +129,7 @@ class Lake:
         files = sorted((a["partition.dt"], path / a["path"], a["num_records"]) for a in actions)
         key = tuple(delta.metadata().configuration.get(KEY, "").split(","))
         return Snapshot(
-            table, delta.version(), _plain(pa.schema(delta.schema().to_arrow())), key, tuple(files)
+            table, delta.version(), plain(pa.schema(delta.schema().to_arrow())), key, tuple(files)
         )
 
     def _delta(self, table: str) -> DeltaTable:
@@ -270,9 +228,9 @@ class Lake:
             LakeError: the columns are not the table's, a row is of another day, or the disk refuses.
         """
         schema = self.snapshot(table).schema
-        if reader.schema.names != schema.names or not _plain(reader.schema).equals(schema):
+        if reader.schema.names != schema.names or not plain(reader.schema).equals(schema):
             raise LakeError(
-                f"rows for {table} do not have its columns: {_difference(schema, _plain(reader.schema))}. "
+                f"rows for {table} do not have its columns: {difference(schema, plain(reader.schema))}. "
                 "The table's header declares name, type and order."
             )
         path = self.staging / staged_name(table, day)
@@ -366,36 +324,6 @@ class Lake:
             ) from error
 
 
-def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
-    """The Arrow schema of declared columns, every one nullable."""
-    return pa.schema([(c.name, arrow_type(c.type)) for c in columns])
-
-
-def arrow_type(name: str) -> pa.DataType:
-    """``integer[]`` is a list of int32, and so on."""
-    if name.endswith("[]"):
-        return pa.list_(pa.field("element", ARROW_TYPES[name.removesuffix("[]")]))
-    return ARROW_TYPES[name]
-
-
-def duckdb_type(type_: pa.DataType) -> str:
-    """The inverse of ``arrow_type``."""
-    if pa.types.is_list(type_):
-        return duckdb_type(type_.value_type) + "[]"
-    return next(name for name, known in ARROW_TYPES.items() if known.equals(type_))
-
-
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """A schema in the lake's spelling: plain strings, lists of 'element', nothing required, no metadata."""
-
-    def plain(type_: pa.DataType) -> pa.DataType:
-        if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-            return pa.list_(pa.field("element", plain(type_.value_type)))
-        return pa.string() if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) else type_
-
-    return pa.schema([(f.name, plain(f.type)) for f in schema])
-
-
 def _only_day(reader: pa.RecordBatchReader, table: str, day: date) -> Iterator[pa.RecordBatch]:
     for batch in reader:
         other = [d for d in batch.column("dt").unique().to_pylist() if d != day]
@@ -404,13 +332,6 @@ def _only_day(reader: pa.RecordBatchReader, table: str, day: date) -> Iterator[p
                 f"rows staged for {table} of {day} hold dt = {other[0]}. A partition holds one day."
             )
         yield batch
-
-
-def _difference(there: pa.Schema, wanted: pa.Schema) -> str:
-    old, new = ({f.name: str(f.type) for f in s} for s in (there, wanted))
-    parts = [f"{n} is missing" for n in old if n not in new] + [f"{n} is new" for n in new if n not in old]
-    parts += [f"{n} is {new[n]}, was {old[n]}" for n in old if n in new and old[n] != new[n]]
-    return "; ".join(parts) or f"the order is {', '.join(new)}, was {', '.join(old)}"
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -14,8 +14,10 @@ import duckdb
 import pyarrow as pa
 
 from lt4rec_core.data.duck import first_line, quoted, stream
-from lt4rec_core.data.lake import Lake, arrow_schema
-from lt4rec_core.data.sources import OPTIONAL_TABLES, Source, open_raw
+from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.raw import open_raw
+from lt4rec_core.data.snapshot import arrow_schema
+from lt4rec_core.data.sources import OPTIONAL_TABLES, Source
 from lt4rec_core.data.sqlfile import Input, SqlFile
 from lt4rec_core.data.staging import Staged
 from lt4rec_core.errors import LakeError, SourceError, SqlFileError

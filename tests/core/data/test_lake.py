@@ -11,7 +11,6 @@ from deltalake.exceptions import CommitFailedError
 from lt4rec_core.data import lake as lake_module
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.sqlfile import read_sql_file
-from lt4rec_core.data.staging import is_abandoned, staged_name
 from lt4rec_core.errors import LakeError
 
 HEADER = """\
@@ -323,16 +322,3 @@ os.kill(os.getpid(), 9)
 
     lake.publish(mine)
     assert users(lake) == ["a"]
-
-
-def test_a_file_of_another_machine_is_swept_only_when_old(tmp_path):
-    parts = staged_name("samples.clicks", MONDAY).split(".")
-    parts[3] = "0" * 12
-    foreign = tmp_path / ".".join(parts)
-    foreign.write_text("")
-    assert not is_abandoned(foreign)
-
-    three_days_ago = foreign.stat().st_mtime - 3 * 24 * 3600
-    os.utime(foreign, (three_days_ago, three_days_ago))
-
-    assert is_abandoned(foreign)

@@ -1,0 +1,93 @@
+"""One version of one table: its columns in Arrow's and DuckDB's types, and the files that hold its rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from lt4rec_core.data.duck import path_literal, quoted
+from lt4rec_core.data.sqlfile import Column
+from lt4rec_core.errors import LakeError
+
+ARROW_TYPES = {
+    "boolean": pa.bool_(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "varchar": pa.string(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of one table. Its files never change, whatever is published after it."""
+
+    table: str
+    version: int
+    schema: pa.Schema
+    key: tuple[str, ...]
+    files: tuple[tuple[date, Path, int], ...]
+    """(day, Parquet file, number of rows), by day."""
+
+    def between(self, first: date | None, last: date | None) -> list[Path]:
+        """The files of the days from ``first`` to ``last``, both inclusive; None: no bound."""
+        return [p for d, p, _ in self.files if (first is None or d >= first) and (last is None or d <= last)]
+
+    def select(self, first: date | None, last: date | None, columns: Iterable[str] | None = None) -> str:
+        """SQL text that scans those days; with no rows there, its result is still typed."""
+        names = list(columns) if columns is not None else self.schema.names
+        unknown = [n for n in names if n not in self.schema.names]
+        if unknown:
+            raise LakeError(
+                f"{self.table} has no column {', '.join(unknown)}; it has {', '.join(self.schema.names)}."
+            )
+        files = self.between(first, last)
+        if not files:
+            types = {f.name: duckdb_type(f.type) for f in self.schema}
+            return "select " + ", ".join(f"null::{types[n]} as {quoted(n)}" for n in names) + " where false"
+        paths = ", ".join(path_literal(p) for p in files)
+        # dt is not in the files: it is the name of the folder they lie in.
+        scan = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'dt': date}})"
+        return f"select {', '.join(map(quoted, names))} from {scan}"
+
+
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The Arrow schema of declared columns, every one nullable."""
+    return pa.schema([(c.name, arrow_type(c.type)) for c in columns])
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """``integer[]`` is a list of int32, and so on."""
+    if name.endswith("[]"):
+        return pa.list_(pa.field("element", ARROW_TYPES[name.removesuffix("[]")]))
+    return ARROW_TYPES[name]
+
+
+def duckdb_type(type_: pa.DataType) -> str:
+    """The inverse of ``arrow_type``."""
+    if pa.types.is_list(type_):
+        return duckdb_type(type_.value_type) + "[]"
+    return next(name for name, known in ARROW_TYPES.items() if known.equals(type_))
+
+
+def plain(schema: pa.Schema) -> pa.Schema:
+    """A schema in the lake's spelling: plain strings, lists of 'element', nothing required, no metadata."""
+
+    def plain_type(type_: pa.DataType) -> pa.DataType:
+        if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+            return pa.list_(pa.field("element", plain_type(type_.value_type)))
+        return pa.string() if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) else type_
+
+    return pa.schema([(f.name, plain_type(f.type)) for f in schema])
+
+
+def difference(there: pa.Schema, wanted: pa.Schema) -> str:
+    """How two schemas differ, in words."""
+    old, new = ({f.name: str(f.type) for f in s} for s in (there, wanted))
+    parts = [f"{n} is missing" for n in old if n not in new] + [f"{n} is new" for n in new if n not in old]
+    parts += [f"{n} is {new[n]}, was {old[n]}" for n in old if n in new and old[n] != new[n]]
+    return "; ".join(parts) or f"the order is {', '.join(new)}, was {', '.join(old)}"

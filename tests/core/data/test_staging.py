@@ -1,0 +1,78 @@
+import os
+import subprocess
+import sys
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lt4rec_core.data.staging import ROWS_PER_GROUP, is_abandoned, scratch_name, staged_name, write_parquet
+
+MONDAY = date(2022, 4, 25)
+
+
+def test_row_groups_are_bounded_and_rows_keep_their_order(tmp_path):
+    n = 2 * ROWS_PER_GROUP + 5
+    table = pa.table({"n": pa.array(range(n), pa.int64())})
+
+    written = write_parquet(tmp_path / "x.parquet", table.to_reader(max_chunksize=1000), table.schema)
+
+    file = pq.ParquetFile(tmp_path / "x.parquet")
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+    assert written == n == sum(sizes)
+    assert max(sizes) <= ROWS_PER_GROUP
+    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert file.read()["n"].to_pylist() == list(range(n))
+
+
+def test_no_rows_are_a_typed_file(tmp_path):
+    table = pa.table({"n": pa.array([], pa.int64())})
+
+    assert write_parquet(tmp_path / "x.parquet", table.to_reader(), table.schema) == 0
+    assert pq.read_schema(tmp_path / "x.parquet").equals(table.schema)
+
+
+def test_files_of_a_living_process_are_not_abandoned(tmp_path):
+    for name in (staged_name("samples.clicks", MONDAY), scratch_name()):
+        path = tmp_path / name
+        path.write_text("")
+        os.utime(path, (0, 0))
+        assert not is_abandoned(path)
+
+
+def test_files_of_a_dead_process_are_abandoned_at_once(tmp_path):
+    code = """
+from datetime import date
+from lt4rec_core.data.staging import scratch_name, staged_name
+print(staged_name("samples.clicks", date(2022, 4, 25)), scratch_name())
+"""
+    names = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert len(names) == 2
+    for name in names:
+        (tmp_path / name).write_text("")
+        assert is_abandoned(tmp_path / name)
+
+
+def test_a_pid_that_another_process_has_now_does_not_keep_a_file(tmp_path):
+    mine = staged_name("samples.clicks", MONDAY).split(".")
+    mine[4] = f"{os.getpid()}-12345"  # our pid, but started at another time
+    path = tmp_path / ".".join(mine)
+    path.write_text("")
+
+    assert is_abandoned(path)
+
+
+def test_a_file_of_another_machine_is_swept_only_when_old(tmp_path):
+    parts = staged_name("samples.clicks", MONDAY).split(".")
+    parts[3] = "0" * 12
+    foreign = tmp_path / ".".join(parts)
+    foreign.write_text("")
+    assert not is_abandoned(foreign)
+
+    three_days_ago = foreign.stat().st_mtime - 3 * 24 * 3600
+    os.utime(foreign, (three_days_ago, three_days_ago))
+
+    assert is_abandoned(foreign)
