@@ -12,7 +12,7 @@ from lt4rec_core.model.tasks import Task
 class TrainingConfig:
     """How a network is trained. Tickets, sNET and baseline share one such config."""
 
-    batch_size: int = 1024
+    batch_size: int = 512
     """Samples of one task per step."""
 
     learning_rate: float = 0.001
