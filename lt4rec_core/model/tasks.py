@@ -47,9 +47,6 @@ KNOWN_TASKS: dict[str, Task] = {task.name: task for task in _TASKS}
 CLICK_LABEL = "is_click"
 """The label that says whether an impression is a click, hence a sample of the tasks on clicks."""
 
-LABELS: tuple[str, ...] = tuple(dict.fromkeys(task.label for task in _TASKS))
-"""The label columns of ``training.samples``, in a fixed order."""
-
 
 def get_tasks(names: Iterable[str]) -> tuple[Task, ...]:
     """The tasks of these names, in this order.
