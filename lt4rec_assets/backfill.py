@@ -157,6 +157,8 @@ class Backfill:
     def _run_tickets(self, keys: Sequence[dg.AssetKey]) -> None:
         for task in self._project.settings.tasks:
             missing = [k for k in keys if task not in self._present[k]]
+            if missing:
+                self._say(f"    finding the ticket of {task} on the ticket window")
             self._run(missing, task)
 
     def _run_unpartitioned(self, keys: Sequence[dg.AssetKey]) -> None:

@@ -81,14 +81,14 @@ class Learning:
         Raises:
             ModelStoreError: a ticket is missing or damaged.
         """
-        tickets = {t.name: store.load_ticket(self.ticket_key, t.name) for t in self.tasks}
+        wanted = self.tasks if kind == "snet" else ()
         return Chain(
             kind=kind,
             catalogue=self.project.source.catalogue,
             tasks=self.tasks,
             network=self.network,
             training=self.training,
-            tickets=tickets if kind == "snet" else {},
+            tickets={t.name: store.load_ticket(self.ticket_key, t.name) for t in wanted},
             restart=self.pruning.restart,
             seed=self.seed,
         )

@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     from lt4rec_core.training.store import ModelStore
 
 
+_SEEN: set[Path] = set()
+
+
 class LakeResource(dg.ConfigurableResource):
     """The Delta tables under ``<home>/lake``; DuckDB reads them, nothing locks them."""
 
     home: str
 
     def open(self, tables: Iterable[SqlFile]) -> Lake:
-        """Open the lake; tables that are not there yet are created, all of them before any is written."""
+        """Open the lake; tables that are not there yet are created, all of them before any is written.
+
+        A warm process looks once: what it has seen stays, for nobody removes a table.
+        """
         lake = Lake(Path(self.home))
-        lake.create(tables)
+        if lake.root not in _SEEN or not lake.root.exists():
+            lake.create(tables)
+            _SEEN.add(lake.root)
         return lake
 
 

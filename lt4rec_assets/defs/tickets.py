@@ -1,5 +1,6 @@
 """Group ``tickets``: each task's mask, found once on the ticket window, and how the masks share the trunk."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -11,6 +12,7 @@ from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 
 if TYPE_CHECKING:
+    from lt4rec_core.model.masks import Overlap
     from lt4rec_core.training.tickets import Ticket
 
 TICKET = dg.AssetKey(["tickets", "ticket"])
@@ -80,9 +82,8 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
 
         The pictures are the paper's Figures 3 and 4.
         """
-        from lt4rec_core.evaluation.plots import pruning_curve, sharing_picture
-
         from lt4rec_assets.learning import Learning
+        from lt4rec_core.evaluation.plots import sharing_picture
         from lt4rec_core.model.masks import overlap
 
         with clear_failure():
@@ -96,12 +97,36 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
                 "jaccard_by_chance": total.jaccard_by_chance,
                 **{f"density_{name}": found.density for name, found in tickets.items()},
                 "layers": markdown_table([_layer_row(layer) for layer in layers]),
-                "figure_3": picture(sharing_picture(layers), "sharing per layer"),
-                "figure_4": picture(pruning_curve(tickets), "metric against remaining weights"),
+                "figure_3": picture(
+                    sharing_picture([layer.layer for layer in layers], _counts(layers)), "sharing per layer"
+                ),
+                "figure_4": picture(_figure_4(tickets), "validation metric against remaining weights"),
             }
         )
 
     return sharing_report
+
+
+def _counts(layers: "Sequence[Overlap]") -> dict[str, list[int]]:
+    return {
+        "shared": [layer.shared for layer in layers],
+        "only CTR": [layer.only_first for layer in layers],
+        "only CVR": [layer.only_second for layer in layers],
+        "unused": [layer.unused for layer in layers],
+    }
+
+
+def _figure_4(tickets: "Mapping[str, Ticket]") -> bytes:
+    """One panel per task; all searches prune alike, so they share their densities."""
+    from lt4rec_core.evaluation.plots import pruning_picture
+
+    named = {f"{name} {found.metric.upper()}": found for name, found in tickets.items()}
+    return pruning_picture(
+        [r.density for r in next(iter(tickets.values())).rounds],
+        {name: [r.metric for r in found.rounds] for name, found in named.items()},
+        "Validation metric against remaining weights",
+        chosen={name: found.best_i for name, found in named.items()},
+    )
 
 
 def _reporter(context: dg.AssetExecutionContext) -> Any:

@@ -1,0 +1,86 @@
+"""A home small enough to fill in seconds: five simulated days, a tiny network, the real graph."""
+
+from datetime import date
+
+import dagster as dg
+import pytest
+import torch
+
+from lt4rec_assets.backfill import Backfill
+from lt4rec_assets.definitions import build_definitions
+from lt4rec_assets.home import prepare_home
+from lt4rec_assets.project import Project
+from lt4rec_assets.settings import read_settings
+
+SMALL = """
+[source]
+impressions_per_day = 400
+n_users = 60
+new_users_per_day = 2
+n_videos = 50
+new_videos_per_day = 2
+
+[network]
+embedding_dim = 4
+hidden = [16, 8]
+
+[training]
+batch_size = 128
+"""
+FIRST, LAST = date(2026, 1, 5), date(2026, 1, 9)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def make_settings(home, **env):
+    """Settings of a small simulated home; ``env`` overrides."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "lt4rec.toml").write_text(SMALL)
+    return read_settings(
+        {
+            "LT4REC_HOME": str(home),
+            "LT4REC_START": FIRST.isoformat(),
+            "LT4REC_END": LAST.isoformat(),
+            "LT4REC_TICKET_DAYS": "2",
+            **env,
+        }
+    )
+
+
+class Home:
+    """A prepared home with its own Dagster instance, and a backfill over it."""
+
+    def __init__(self, settings):
+        self.project = Project.of(settings)
+        prepare_home(self.project)
+        self.definitions = build_definitions(self.project)
+        self.said = []
+
+    def backfill(self, first=FIRST, last=LAST, select="*"):
+        with dg.DagsterInstance.get() as instance:
+            backfill = Backfill(self.definitions, self.project, instance, say=self.said.append)
+            return backfill.run(first, last, select)
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory):
+    """A home whose five days have all been run; read it, do not change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DAGSTER_HOME", raising=False)
+        home = Home(make_settings(tmp_path_factory.mktemp("home")))
+        home.outcome = home.backfill()
+        yield home
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """``empty(**env)``: a prepared home without a row."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+    def make(**env):
+        return Home(make_settings(tmp_path / "home", **env))
+
+    return make

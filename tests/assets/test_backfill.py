@@ -1,0 +1,160 @@
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from lt4rec_assets.backfill import Outcome, closing_lines, name_of
+from lt4rec_core.data.analyst import connect, query
+from lt4rec_core.errors import ConfigError
+
+DAYS = [f"2026-01-0{d}" for d in range(5, 10)]
+
+
+def ask(home, text):
+    return query(connect(home.project.settings.home), text).fetchall()
+
+
+def test_every_partition_of_every_asset_is_green(filled):
+    outcome = filled.outcome
+
+    assert outcome.ok, closing_lines(outcome)
+    daily = 16 - 3  # all tables but the three of evaluation
+    from_second_day = 3
+    expected = 5 * daily + 4 * from_second_day + 5 * 2 + 2 + 1  # two model chains, two tickets, one report
+    assert len(outcome.green) == expected
+    assert not outcome.waiting
+
+
+def test_the_runs_are_recorded_in_the_dagster_instance(filled):
+    with dg.DagsterInstance.get() as instance:
+        days = instance.get_materialized_partitions(dg.AssetKey(["models", "snet"]))
+        runs = instance.get_runs()
+
+    assert sorted(days) == DAYS
+    assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
+
+
+def test_every_day_after_the_first_is_predicted_once_per_model(filled):
+    rows = ask(
+        filled,
+        "select p.dt, p.model, count(*) = (select count(*) from training.samples as s where s.dt = p.dt) "
+        "from evaluation.predictions as p group by p.dt, p.model",
+    )
+
+    assert len(rows) == 4 * 2
+    assert all(is_whole for _, _, is_whole in rows)
+
+
+def test_metrics_carry_both_models_the_constant_and_the_oracle(filled):
+    models = ask(filled, "select distinct model from evaluation.daily_metrics order by all")
+
+    assert [m for (m,) in models] == ["baseline", "constant", "oracle", "snet"]
+
+
+def test_headline_days_are_those_after_the_ticket_window(filled):
+    days = ask(
+        filled, "select distinct dt from evaluation.daily_metrics where is_after_ticket_window order by dt"
+    )
+
+    assert [str(d) for (d,) in days] == DAYS[2:]
+
+
+def test_running_a_day_again_changes_no_row_and_no_model(filled):
+    texts = ["from training.samples order by all", "from evaluation.daily_metrics order by all"]
+    texts.append("select distinct dt, model, model_digest from evaluation.predictions order by all")
+    before = [ask(filled, text) for text in texts]
+
+    again = filled.backfill(date(2026, 1, 9), date(2026, 1, 9))
+
+    assert again.ok
+    assert [ask(filled, text) for text in texts] == before
+
+
+def test_before_the_ticket_window_is_complete_the_data_is_green_and_the_models_wait(empty):
+    home = empty()
+
+    outcome = home.backfill(last=date(2026, 1, 5))
+
+    assert outcome.ok
+    green = {name_of(cell) for cell in outcome.green}
+    assert "training/samples[2026-01-05]" in green
+    assert not [name for name in green if name.startswith(("models", "tickets"))]
+    assert {name_of(cell) for cell in outcome.waiting} >= {
+        "models/snet[2026-01-05]",
+        "models/baseline[2026-01-05]",
+    }
+    assert any("waits for the ticket window, until 2026-01-06" in line for line in closing_lines(outcome))
+
+
+def test_a_gap_blocks_what_needs_it_and_says_what_is_missing(empty):
+    home = empty()
+
+    outcome = home.backfill(
+        first=date(2026, 1, 6),
+        last=date(2026, 1, 6),
+        select="group:samples or group:features or group:source",
+    )
+
+    green, blocked = (
+        {name_of(c) for c in outcome.green},
+        {name_of(c): why for c, why in outcome.blocked.items()},
+    )
+    assert "samples/impressions[2026-01-06]" in green
+    assert blocked["features/user_features[2026-01-06]"] == "features/user_daily_stats[2026-01-05]"
+    assert not outcome.ok
+
+
+def test_a_day_without_rows_fails_alone_and_stops_only_what_depends_on_it(empty, monkeypatch):
+    home = empty(LT4REC_END="2026-01-07")
+    from lt4rec_core.data import raw
+
+    generate = raw.generate
+
+    def without_the_sixth(source, day):
+        tables = generate(source, day)
+        if day != date(2026, 1, 6):
+            return tables
+        return {name: table.slice(0, 0) for name, table in tables.items()}
+
+    monkeypatch.setattr(raw, "generate", without_the_sixth)
+    outcome = home.backfill(last=date(2026, 1, 7))
+
+    failed = {name_of(cell): why for cell, why in outcome.failed.items()}
+    assert list(failed) == ["source/impression_log[2026-01-06]"]
+    assert "no impression on 2026-01-06" in failed["source/impression_log[2026-01-06]"]
+    green = {name_of(cell) for cell in outcome.green}
+    assert {"training/samples[2026-01-05]", "samples/conversions[2026-01-07]"} <= green
+    blocked = {name_of(cell) for cell in outcome.blocked}
+    assert {
+        "samples/impressions[2026-01-06]",
+        "features/user_features[2026-01-07]",
+        "tickets/ticket[ctr]",
+    } <= blocked
+    assert not green & blocked
+
+    monkeypatch.undo()
+    again = home.backfill(last=date(2026, 1, 7))
+    assert again.ok, closing_lines(again)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "select", "message"),
+    [
+        (date(2025, 1, 1), date(2026, 1, 6), "*", "--from 2025-01-01 is not a day of this home"),
+        (date(2026, 1, 6), date(2026, 2, 1), "*", "--to 2026-02-01 is not a day of this home"),
+        (date(2026, 1, 7), date(2026, 1, 6), "*", "lies before --from"),
+        (date(2026, 1, 6), date(2026, 1, 6), "group:nothing", "matches no asset"),
+        (date(2026, 1, 6), date(2026, 1, 6), "((", "selects nothing"),
+    ],
+)
+def test_an_impossible_range_or_selection_is_named(empty, first, last, select, message):
+    with pytest.raises(ConfigError, match=message):
+        empty().backfill(first, last, select)
+
+
+def test_the_closing_lines_count_last():
+    cell = (dg.AssetKey(["samples", "clicks"]), "2026-01-05")
+
+    lines = closing_lines(Outcome(green=[cell], failed={(dg.AssetKey(["a"]), "2026-01-06"): "why"}))
+
+    assert lines == ["FAILED   a[2026-01-06]: why", "1 green, 1 failed, 0 blocked, 0 waiting"]

@@ -1,0 +1,85 @@
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from lt4rec_assets.definitions import beta_features
+from lt4rec_assets.gate import check_specs, clear_failure
+from lt4rec_core.errors import SourceError
+from lt4rec_core.quality.suites import CHECKS
+
+IMPRESSIONS = dg.AssetKey(["samples", "impressions"])
+SIXTH = date(2026, 1, 6)
+
+
+def run_day(home, day, *keys):
+    job = home.definitions.resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.get() as instance:
+        return job.execute_in_process(
+            instance=instance,
+            partition_key=day.isoformat(),
+            asset_selection=[dg.AssetKey(key.split("/")) for key in keys],
+            raise_on_error=False,
+        )
+
+
+def checks_of(result):
+    return {e.check_name: e for e in result.get_asset_check_evaluations()}
+
+
+def test_every_named_check_of_a_gated_table_is_declared_before_it_runs():
+    days = dg.DailyPartitionsDefinition("2026-01-05")
+
+    with beta_features():
+        specs = check_specs("samples.impressions", IMPRESSIONS, days)
+
+    assert [spec.name for spec in specs] == [check.name for check in CHECKS["samples.impressions"]]
+    assert {spec.name: spec.blocking for spec in specs}["accounting"]
+    assert not {spec.name: spec.blocking for spec in specs}["drift"]
+
+
+def test_a_good_day_is_published_with_all_its_checks(filled):
+    result = run_day(filled, SIXTH, "samples/impressions")
+
+    assert result.success
+    assert set(checks_of(result)) == {check.name for check in CHECKS["samples.impressions"]}
+    assert all(e.passed for e in checks_of(result).values())
+    (made,) = result.asset_materializations_for_node("samples__impressions")
+    assert made.partition == "2026-01-06"
+    assert made.metadata["dagster/partition_row_count"].value > 300
+
+
+def test_a_bad_day_publishes_nothing_reports_every_check_and_stops_what_is_downstream(empty):
+    home = empty(LT4REC_END="2026-01-06")
+    home.project.settings.samples["min_rows"] = 10_000
+    upstream = ("source/users", "source/videos", "source/impression_log", "samples/screened_impressions")
+
+    result = run_day(home, SIXTH, *upstream, "samples/impressions", "samples/clicks")
+
+    assert not result.success
+    checks = checks_of(result)
+    assert not checks["volume"].passed
+    assert checks["volume"].severity == dg.AssetCheckSeverity.ERROR
+    assert checks["keys"].passed
+    made = {event.asset_key for event in result.get_asset_materialization_events()}
+    assert IMPRESSIONS not in made
+    assert dg.AssetKey(["samples", "clicks"]) not in made
+    (failure,) = [e for e in result.all_events if e.is_step_failure]
+    reason = failure.step_failure_data.user_failure_data.description
+    assert "samples.impressions of 2026-01-06 was not published: 1 critical check failed (volume:" in reason
+    assert not list(home.project.settings.home.glob("staging/*.parquet"))
+    with dg.DagsterInstance.get() as instance:
+        assert not instance.get_materialized_partitions(IMPRESSIONS)
+
+
+def test_an_error_raised_on_purpose_fails_the_step_without_a_retry():
+    with pytest.raises(dg.Failure) as failure, clear_failure():
+        raise SourceError("what is wrong, what was found, where to look")
+
+    assert failure.value.description == "SourceError: what is wrong, what was found, where to look"
+    assert not failure.value.allow_retries
+
+
+def test_an_error_nobody_meant_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError), clear_failure():
+        _ = 1 / 0

@@ -1,0 +1,48 @@
+import os
+
+import pytest
+
+from lt4rec_assets.home import prepare_home
+from lt4rec_assets.project import Project
+from lt4rec_core.errors import ConfigError, LakeError
+from tests.assets.conftest import make_settings
+
+
+@pytest.fixture(autouse=True)
+def no_dagster_home(monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", "")
+
+
+def test_a_new_home_gets_dagsters_template(tmp_path):
+    prepare_home(Project.of(make_settings(tmp_path)))
+
+    assert "max_concurrent_runs" in (tmp_path / "dagster" / "dagster.yaml").read_text()
+    assert os.environ["DAGSTER_HOME"] == str(tmp_path / "dagster")
+
+
+def test_what_the_owner_changed_in_the_template_stays(tmp_path):
+    prepare_home(Project.of(make_settings(tmp_path)))
+    (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+
+    prepare_home(Project.of(make_settings(tmp_path)))
+
+    assert (tmp_path / "dagster" / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_a_home_of_another_data_set_is_refused(tmp_path):
+    prepare_home(Project.of(make_settings(tmp_path)))
+    other = make_settings(tmp_path, LT4REC_START="2026-01-06")
+
+    with pytest.raises(ConfigError, match=r"holds another data set: start '2026-01-05', not '2026-01-06'"):
+        prepare_home(Project.of(other))
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path):
+    settings = make_settings(tmp_path / "home")
+    project = Project.of(settings)
+    (tmp_path / "home" / "lt4rec.toml").unlink()
+    (tmp_path / "home").rmdir()
+    (tmp_path / "home").write_text("a file where the home should be")
+
+    with pytest.raises(LakeError, match=r"home .* cannot be written.*LT4REC_HOME"):
+        prepare_home(project)
