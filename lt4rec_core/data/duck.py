@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 ROWS_PER_BATCH = 65_536
+LONGEST_MESSAGE = 400
 
 
 def connect_scratch(
@@ -60,5 +61,13 @@ def path_literal(path: str | Path) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What DuckDB says, without the excerpt of the statement and the hints below it."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).rstrip(". ")
+    """What DuckDB says in one printable line, without the excerpt of the statement and the hints below it."""
+    said = []
+    for line in str(error).splitlines():
+        if not line.strip() or line.startswith(("LINE ", "Possible ")):
+            break
+        said.append(line.strip())
+    text = " ".join(said) or type(error).__name__
+    # The line of a file that DuckDB quotes may hold anything, and may be long.
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text).rstrip(". ")
+    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + " ..."

@@ -189,6 +189,23 @@ def test_a_row_without_a_day_is_an_error_of_the_file(lake, write, value):
     assert list(lake.staging.iterdir()) == []
 
 
+def test_text_that_is_no_utf8_is_an_error_of_the_file(lake, write):
+    path = write({}, {"user_id": "QQ"})
+    file = path / "data" / "log_standard_4_22_to_5_08_pure.csv"
+    file.write_bytes(file.read_bytes().replace(b"QQ", b"\xff\xfe"))
+
+    with pytest.raises(SourceError, match=r"cannot read .*Line: 3.*[Uu]nicode"):
+        log(lake, path)
+
+
+def test_windows_line_ends_and_a_byte_order_mark_are_harmless(lake, write):
+    path = write({}, {"video_id": "b"})
+    file = path / "data" / "log_standard_4_22_to_5_08_pure.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+
+    assert [r["video_id"] for r in log(lake, path)] == ["5239", "b"]
+
+
 def test_an_empty_day_is_answered_with_the_days_there_are(lake, write):
     path = write({"date": "20220426"}, {"date": "20220428"})
 

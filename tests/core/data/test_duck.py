@@ -47,3 +47,14 @@ def test_the_first_line_of_an_error_says_what_is_wrong():
 
     assert first_line(failed.value).startswith("Binder Error: Referenced column")
     assert "LINE 1" not in first_line(failed.value)
+
+
+def test_an_error_that_quotes_a_file_is_printable_and_short():
+    error = ValueError(
+        "CSV Error on Line: 3\nOriginal Line: \x1b[31m" + "x" * 9999 + "\n\nPossible fixes: none"
+    )
+
+    said = first_line(error)
+
+    assert said.startswith(r"CSV Error on Line: 3 Original Line: \x1b[31mxxx")
+    assert len(said) < 500
