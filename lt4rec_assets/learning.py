@@ -119,9 +119,9 @@ class Learning:
         Raises:
             LakeError: one of the days has no samples.
         """
-        there = set(lake.days(SAMPLES))
+        rows = {day: n for day, _, n in lake.snapshot(SAMPLES).files}
         wanted = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-        if missing := [day for day in wanted if day not in there]:
+        if missing := [day for day in wanted if not rows.get(day)]:
             raise LakeError(
                 f"{SAMPLES} has no rows for {', '.join(map(str, missing))}. "
                 "Materialise these days first; a day that failed its gate publishes nothing."
@@ -129,7 +129,8 @@ class Learning:
         columns = [f.column for f in self.project.source.catalogue.features]
         columns += [*LABEL_COLUMNS, *keep]
         reader = lake.open(SAMPLES, first, last, list(dict.fromkeys(columns)))
-        return load_samples(reader, self.project.source.catalogue, keep=keep)
+        n_rows = sum(rows[day] for day in wanted)
+        return load_samples(reader, self.project.source.catalogue, n_rows, keep=keep)
 
     def found_masks(self) -> dict[str, Mask]:
         """The masks of the tickets there are, by task."""

@@ -1,6 +1,7 @@
 """What assets open: the lake of tables and the store of models, both under one home."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,12 @@ class ModelStoreResource(dg.ConfigurableResource):
     home: str
 
     def open(self) -> "ModelStore":
-        """Open the store. PyTorch is imported here, not when definitions load."""
-        from lt4rec_core.training.store import ModelStore
+        """Open the store: one per process, which keeps the newest models warm between days."""
+        return _store(self.home)
 
-        return ModelStore(Path(self.home))
+
+@lru_cache(maxsize=1)
+def _store(home: str) -> "ModelStore":
+    from lt4rec_core.training.store import ModelStore  # PyTorch comes with it: not when definitions load
+
+    return ModelStore(Path(home))

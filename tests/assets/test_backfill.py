@@ -104,7 +104,7 @@ def test_a_gap_blocks_what_needs_it_and_says_what_is_missing(empty):
     assert not outcome.ok
 
 
-def test_a_day_without_rows_fails_alone_and_stops_only_what_depends_on_it(empty, monkeypatch):
+def test_a_day_without_rows_fails_alone_and_stops_only_what_depends_on_it(empty):
     home = empty(LT4REC_END="2026-01-07")
     from lt4rec_core.data import raw
 
@@ -116,8 +116,9 @@ def test_a_day_without_rows_fails_alone_and_stops_only_what_depends_on_it(empty,
             return tables
         return {name: table.slice(0, 0) for name, table in tables.items()}
 
-    monkeypatch.setattr(raw, "generate", without_the_sixth)
-    outcome = home.backfill(last=date(2026, 1, 7))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raw, "generate", without_the_sixth)
+        outcome = home.backfill(last=date(2026, 1, 7))
 
     failed = {name_of(cell): why for cell, why in outcome.failed.items()}
     assert list(failed) == ["source/impression_log[2026-01-06]"]
@@ -132,7 +133,6 @@ def test_a_day_without_rows_fails_alone_and_stops_only_what_depends_on_it(empty,
     } <= blocked
     assert not green & blocked
 
-    monkeypatch.undo()
     again = home.backfill(last=date(2026, 1, 7))
     assert again.ok, closing_lines(again)
 

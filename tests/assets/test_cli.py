@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from lt4rec_assets.cli import main
+
+
+@pytest.fixture
+def in_home(monkeypatch):
+    def use(home):
+        for name, value in {
+            "LT4REC_HOME": str(home),
+            "LT4REC_SOURCE": "simulator",
+            "LT4REC_START": "2026-01-05",
+            "LT4REC_END": "2026-01-09",
+            "LT4REC_TICKET_DAYS": "2",
+        }.items():
+            monkeypatch.setenv(name, value)
+
+    return use
+
+
+def test_sql_prints_a_table(filled, in_home, capsys):
+    in_home(filled.project.settings.home)
+
+    assert main(["sql", "select count(distinct dt) as days from training.samples"]) == 0
+    assert "days" in capsys.readouterr().out
+
+
+def test_sql_prints_csv_and_json(filled, in_home, capsys):
+    in_home(filled.project.settings.home)
+    query = "select min(dt)::varchar as first_day, 1 as one from training.samples"
+
+    main(["sql", query, "--format", "csv"])
+    assert capsys.readouterr().out == "first_day,one\n2026-01-05,1\n"
+    main(["sql", query, "--format", "json"])
+    assert json.loads(capsys.readouterr().out) == {"first_day": "2026-01-05", "one": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sql", "drop view training.samples"], "QueryError: only one SELECT"),
+        (["sql", "select nothing from nowhere"], "QueryError"),
+        (["backfill", "--from", "2020-01-01", "--to", "2026-01-05"], "ConfigError: --from 2020-01-01"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line_and_status_2(filled, in_home, capsys, arguments, message):
+    in_home(filled.project.settings.home)
+
+    assert main(arguments) == 2
+
+    error = capsys.readouterr().err
+    assert error.startswith("lt4rec: ")
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_a_home_without_a_lake_is_named(tmp_path, in_home, capsys):
+    in_home(tmp_path / "nothing")
+
+    assert main(["sql", "select 1"]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_day_that_is_none_is_refused_by_the_parser(capsys):
+    with pytest.raises(SystemExit):
+        main(["backfill", "--from", "yesterday", "--to", "2026-01-05"])
+    assert "'yesterday' is not a day" in capsys.readouterr().err

@@ -1,0 +1,71 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+ROOT = Path(__file__).resolve().parents[2]
+GROUPS = {"source", "samples", "features", "training", "tickets", "models", "evaluation"}
+
+
+def test_the_graph_has_the_groups_of_the_plan(filled):
+    graph = filled.definitions.resolve_asset_graph()
+
+    assert {graph.get(key).group_name for key in graph.get_all_asset_keys()} == GROUPS
+
+
+def test_every_asset_is_described(filled):
+    graph = filled.definitions.resolve_asset_graph()
+
+    assert not [key for key in graph.get_all_asset_keys() if not graph.get(key).description]
+
+
+def test_definitions_can_be_loaded_and_validated(filled):
+    dg.Definitions.validate_loadable(filled.definitions)
+
+
+def test_sharing_is_reported_with_pictures(filled):
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(["tickets", "sharing_report"]))
+    metadata = event.asset_materialization.metadata
+
+    assert 0 < metadata["density_ctr"].value < 1
+    assert 0 <= metadata["jaccard"].value <= 1
+    assert metadata["figure_3"].value.startswith("![sharing per layer](data:image/png;base64,")
+
+
+def load(tmp_path, **env):
+    """Load the definitions in a process of its own; what it printed and which modules it imported."""
+    code = (
+        "import sys; from lt4rec_assets.definitions import defs; d = defs.load_fn(); "
+        "print(len(d.resolve_asset_graph().get_all_asset_keys())); print(' '.join(sys.modules))"
+    )
+    env = {**os.environ, "LT4REC_HOME": str(tmp_path), **env}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_loading_imports_neither_torch_nor_great_expectations_nor_pandas(tmp_path):
+    done = load(tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    modules = set(done.stdout.split())
+    assert not modules & {"torch", "great_expectations", "pandas", "matplotlib"}
+
+
+def test_a_wrong_setting_is_named_when_the_definitions_load(tmp_path):
+    done = load(tmp_path, LT4REC_SOURCE="nowhere")
+
+    assert done.returncode != 0
+    assert "unknown source 'nowhere'; there are: kuairand, simulator" in done.stderr
+
+
+def test_a_source_without_a_truth_has_no_asset_for_it(tmp_path):
+    done = load(
+        tmp_path, LT4REC_SOURCE="kuairand", LT4REC_START="2022-04-25", LT4REC_SOURCE_PATH=str(tmp_path)
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "19"  # one less than the simulator has
