@@ -1,0 +1,42 @@
+"""The slow tests: real processes over small homes. What they share lies in ``support/``."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent))  # for support/, whichever way pytest was started
+
+from support.homes import Home, simulated_home
+from support.kuairand import DAYS, write_day, write_entities
+from support.server import Server
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> Home:
+    """A simulated home whose backfill nobody disturbed: what every disturbed one must end up as."""
+    home = simulated_home(tmp_path_factory.mktemp("undisturbed"))
+    home.lt4rec("backfill", "--from", home.first, "--to", home.last)
+    return home
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The real web server and daemon over KuaiRand's file layout.
+
+    The first two days are backfilled beforehand on the command line, tickets and models included, so that
+    the server starts with something to show.
+    """
+    folder = tmp_path_factory.mktemp("served")
+    write_entities(folder / "logs")
+    for day in DAYS:
+        write_day(folder / "logs", day)
+    home = Home(
+        folder / "home",
+        DAYS[0],
+        DAYS[-1],
+        {"LT4REC_SOURCE": "kuairand", "LT4REC_SOURCE_PATH": str(folder / "logs")},
+    )
+    home.lt4rec("backfill", "--from", str(DAYS[0]), "--to", str(DAYS[1]))
+    with Server(home) as running:
+        yield running

@@ -1,0 +1,134 @@
+"""The UI in a headless browser: what a data engineer sees, by its visible text; screenshots are kept."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from support.kuairand import DAYS
+
+pytestmark = pytest.mark.slow
+
+GROUPS = ("source", "samples", "features", "training", "tickets", "models", "evaluation")
+CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1700,1100",
+)
+
+
+@pytest.fixture(scope="module")
+def screenshots():
+    folder = Path(os.environ.get("LT4REC_SCREENSHOTS") or "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    missing = [path for path in (CHROMIUM, DRIVER) if not Path(path).exists()]
+    if missing or not shutil.which("chromium"):
+        pytest.skip(f"not installed: {', '.join(missing)}; apt-get install chromium chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options, Service(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def page(server, browser, screenshots):
+    """A page of the UI: ``open`` it, ``click`` something in it, and see that it ``shows`` what it should."""
+
+    class Page:
+        def open(self, path):
+            browser.get(f"{server.url}{path}")
+
+        def shows(self, *texts, picture):
+            """Wait until all the texts are visible, and take a picture."""
+            end, shown = time.monotonic() + 60, ""
+            while time.monotonic() < end:
+                shown = browser.execute_script("return document.body.innerText") or ""
+                if all(text in shown for text in texts):
+                    break
+                time.sleep(0.5)
+            time.sleep(1.5)  # for what is drawn after its text is there
+            browser.save_screenshot(str(screenshots / f"{picture}.png"))
+            missing = [text for text in texts if text not in shown]
+            assert not missing, (
+                f"{browser.current_url} does not show {missing}; it shows:\n{shown[:3000]}\n{server.log()}"
+            )
+
+        def click(self, text):
+            from selenium.webdriver.common.by import By
+            from selenium.webdriver.support.ui import WebDriverWait
+
+            buttons = (By.XPATH, f"//button[normalize-space()='{text}'] | //*[text()='{text}']")
+            WebDriverWait(browser, 30).until(lambda b: b.find_elements(*buttons))
+            button = browser.find_elements(*buttons)[-1]
+            browser.execute_script("arguments[0].scrollIntoView()", button)
+            button.click()
+
+        def expand_all_groups(self):
+            from selenium.webdriver import ActionChains, Keys
+
+            ActionChains(browser).key_down(Keys.ALT).send_keys("e").key_up(Keys.ALT).perform()
+
+    return Page()
+
+
+def test_the_asset_graph_shows_every_group_and_expanded_every_asset(page):
+    page.open("/asset-groups")
+    page.shows(*GROUPS, picture="groups")
+    page.expand_all_groups()
+    page.shows(
+        "impression_log", "user_daily_stats", "ticket", "snet", "predictions", "calibration", picture="graph"
+    )
+
+
+def test_a_group_shows_its_assets(page):
+    page.open("/locations/lt4rec_assets.definitions/asset-groups/samples/lineage")
+    page.shows("impressions", "clicks", "conversions", picture="group")
+
+
+def test_an_asset_shows_what_it_is_and_its_columns_with_their_meaning(page):
+    page.open("/assets/samples/impressions")
+    page.shows("One row is", "is_click", "was it clicked", "play_ms", "DuckDB", picture="asset")
+
+
+def test_an_asset_shows_its_partitions_by_day(page):
+    page.open(f"/assets/samples/impressions?view=partitions&partition={DAYS[1]}")
+    page.shows(str(DAYS[0]), str(DAYS[1]), "Materialized", "dagster/row_count", picture="partitions")
+
+
+def test_a_gated_asset_shows_its_checks_and_what_they_mean(page):
+    page.open("/assets/samples/impressions?view=checks")
+    page.shows("accounting", "keys", "volume", "no row is lost", "blocking", "Passed", picture="checks")
+
+
+def test_a_ticket_shows_how_it_was_found(page):
+    page.open("/assets/tickets/ticket?view=partitions&partition=ctr")
+    page.shows("density", "mask_digest", "training loss", "chosen", picture="ticket")
+
+
+def test_numbers_of_models_and_metrics_are_plotted(page):
+    page.open("/assets/models/snet")
+    page.click("Plots")
+    page.click("Events")
+    page.shows("loss_ctr", "loss_cvr", "samples_ctr", picture="plots")
