@@ -1,38 +1,52 @@
 """``make demo``: simulate 14 days, materialise the graph, and say what came out of it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from lt4rec_assets.backfill import closing_lines, run_backfill
+from lt4rec_assets.home import writing
 from lt4rec_assets.settings import Settings, read_settings
 from lt4rec_core.data.analyst import connect, query
 
+SIZE = """\
+# Written by `lt4rec demo`: a network of a size that fits the demo's days. Without this file the defaults
+# hold (embedding_dim 32, hidden [512, 256, 128]); a change starts new tickets and new chains of models.
+
+[network]
+embedding_dim = 16
+hidden = [256, 128, 64]
+"""
 IGNORED = ("LT4REC_SOURCE", "LT4REC_SOURCE_PATH", "LT4REC_START", "LT4REC_END")
 """The demo shows the simulator's own days, whatever the shell is set to."""
 
-METRICS = """
-    pivot (
-        select dt, is_after_ticket_window, model || '_' || task || '_' || metric as measure, value
-        from evaluation.daily_metrics
-        where slice = 'all' and (task, metric) in (('ctr', 'auc'), ('cvr', 'mse'))
-    ) on measure using any_value(value) order by dt
-"""
 COLUMNS = {
-    "snet_ctr_auc": "sNET",
-    "baseline_ctr_auc": "baseline",
-    "oracle_ctr_auc": "reachable",
-    "snet_cvr_mse": "sNET",
-    "baseline_cvr_mse": "baseline",
-    "constant_cvr_mse": "constant",
-    "oracle_cvr_mse": "reachable",
+    "CTR AUC (up is good)": {
+        "sNET": ("snet", "ctr", "auc"),
+        "baseline": ("baseline", "ctr", "auc"),
+        "reachable": ("oracle", "ctr", "auc"),
+    },
+    "CVR MSE (down is good)": {
+        "sNET": ("snet", "cvr", "mse"),
+        "baseline": ("baseline", "cvr", "mse"),
+        "constant": ("constant", "cvr", "mse"),
+        "reachable": ("oracle", "cvr", "mse"),
+    },
 }
+METRICS = """
+    select dt, is_after_ticket_window, model, task, metric, value
+    from evaluation.daily_metrics
+    where slice = 'all'
+    order by dt
+"""
 
 
 def run_demo() -> int:
     """Run the demo in the configured home; 0 when everything is green."""
     env = {k: v for k, v in os.environ.items() if k not in IGNORED}
+    _choose_size(read_settings(env).home)
     settings = read_settings(env)
     if settings.end is None:
         raise AssertionError("a generated source has a last day of its own")
@@ -43,6 +57,14 @@ def run_demo() -> int:
         _say(line)
     _say(f"{monotonic() - started:.0f} s. Everything above is in the UI: make ui, then http://127.0.0.1:3000")
     return 0 if outcome.ok else 1
+
+
+def _choose_size(home: Path) -> None:
+    """Give a new home the demo's network; one that is there keeps its own."""
+    with writing(home):
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "lt4rec.toml").exists() and not (home / "home.json").exists():
+            (home / "lt4rec.toml").write_text(SIZE, encoding="utf-8")
 
 
 def _counts(settings: Settings) -> Iterable[str]:
@@ -64,18 +86,31 @@ def _counts(settings: Settings) -> Iterable[str]:
 
 
 def _table(settings: Settings) -> Iterable[str]:
-    yield f"{'next day':<12}{'CTR AUC (up is good)':^30}{'CVR MSE (down is good)':^42}"
-    yield f"{'':<12}" + "".join(f"{title:>10}" for title in COLUMNS.values())
-    rows = _ask(settings, METRICS)
-    for row in rows:
-        mark = "" if row["is_after_ticket_window"] else "  *"
-        yield f"{row['dt']!s:<12}" + "".join(_number(row.get(name)) for name in COLUMNS) + mark
-    after = [row for row in rows if row["is_after_ticket_window"]]
+    """One line a day, and their mean; what is best reachable is known because the days are simulated."""
+    widths = [10 * len(columns) for columns in COLUMNS.values()]
+    yield f"{'next day':<12}" + "".join(f"{t:^{w}}" for t, w in zip(COLUMNS, widths, strict=True))
+    yield f"{'':<12}" + "".join(f"{title:>10}" for columns in COLUMNS.values() for title in columns)
+    days: dict[Any, dict[tuple[str, str, str], float]] = {}
+    in_window = set()
+    for row in _ask(settings, METRICS):
+        days.setdefault(row["dt"], {})[row["model"], row["task"], row["metric"]] = row["value"]
+        if not row["is_after_ticket_window"]:
+            in_window.add(row["dt"])
+    for day, values in days.items():
+        yield _line(str(day), values) + ("  *" if day in in_window else "")
+    after = [values for day, values in days.items() if day not in in_window]
     if after:
-        means = {n: sum(row[n] for row in after) / len(after) for n in COLUMNS if after[0].get(n) is not None}
-        yield f"{'mean':<12}" + "".join(_number(means.get(name)) for name in COLUMNS)
+        yield _line("mean", {key: sum(v[key] for v in after) / len(after) for key in _measures()})
     yield "* tickets were found on these days; the mean leaves them out"
     yield from _tickets(settings)
+
+
+def _measures() -> Iterable[tuple[str, str, str]]:
+    return (measure for columns in COLUMNS.values() for measure in columns.values())
+
+
+def _line(title: str, values: Mapping[tuple[str, str, str], float]) -> str:
+    return f"{title:<12}" + "".join(_number(values.get(measure)) for measure in _measures())
 
 
 def _tickets(settings: Settings) -> Iterable[str]:

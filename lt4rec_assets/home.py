@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lt4rec_assets.project import Project
@@ -23,18 +25,25 @@ def prepare_home(project: Project) -> None:
     """
     home = project.settings.home
     instance = dagster_home(home)
-    try:
+    with writing(home):
         home.mkdir(parents=True, exist_ok=True)
         instance.mkdir(parents=True, exist_ok=True)
         _claim(project)
         if not (instance / "dagster.yaml").exists():
             shutil.copyfile(TEMPLATE, instance / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(instance)
+
+
+@contextmanager
+def writing(home: Path) -> Iterator[None]:
+    """Say which home the disk refused, and why."""
+    try:
+        yield
     except OSError as error:
         raise LakeError(
             f"the home {home} cannot be written: {error.strerror or error}. "
             "Set LT4REC_HOME to a folder that is yours."
         ) from error
-    os.environ["DAGSTER_HOME"] = str(instance)
 
 
 def _claim(project: Project) -> None:

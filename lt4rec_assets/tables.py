@@ -18,6 +18,9 @@ from lt4rec_core.data.sqlfile import SqlFile
 from lt4rec_core.data.staging import Staged
 from lt4rec_core.errors import LakeError
 
+SQL_MEMORY = "2GB"
+"""What DuckDB may use for one statement; beyond it a large day spills to the home."""
+
 MAY_BE_EMPTY = {"samples.clicks", "samples.conversions", "source.truth", "source.users", "source.videos"}
 """Tables whose day may have no row: a day without clicks is poor, not missing."""
 
@@ -96,7 +99,15 @@ def run_table(project: Project, lake: Lake, name: str, day: date) -> Staged:
     table = project.tables[name]
     _require_days(project, lake, table, day)
     params = project.sql_params(day)
-    return run_sql(lake, project.source, table, day, params, source_path=project.settings.source_path)
+    return run_sql(
+        lake,
+        project.source,
+        table,
+        day,
+        params,
+        source_path=project.settings.source_path,
+        memory_limit=SQL_MEMORY,
+    )
 
 
 def _require_days(project: Project, lake: Lake, table: SqlFile, day: date) -> None:
