@@ -106,7 +106,10 @@ def query(con: duckdb.DuckDBPyConnection, text: str) -> duckdb.DuckDBPyRelation:
         ) from error
     if kinds != [duckdb.StatementType.SELECT]:
         got = ", ".join(k.name for k in kinds) or "nothing"
-        raise QueryError(f"only one SELECT is answered, got {got}. The lake is written by its assets alone.")
+        hint = "The lake is written by its assets alone."
+        if "pivot" in text.lower():  # DuckDB would first write down which values there are
+            hint = "A pivot is one SELECT if it names its values: pivot … on model in ('snet', 'baseline') …"
+        raise QueryError(f"only one SELECT is answered, got {got}. {hint}")
     if found := _SESSION_FUNCTIONS.search(text):
         raise QueryError(f"{found[0]} would change the session, and only reading is allowed. Leave it out.")
     try:

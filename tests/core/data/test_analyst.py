@@ -150,3 +150,8 @@ def test_a_home_that_is_not_there_is_named(tmp_path):
 def test_a_home_without_tables_says_so(tmp_path):
     with pytest.raises(LakeError, match="holds no tables yet"):
         connect(tmp_path)
+
+
+def test_a_pivot_without_its_values_is_told_how_to_become_one_select(lake):
+    with pytest.raises(QueryError, match="names its values"):
+        query(connect(lake.home), "pivot (select 1 as a, 'x' as b) on b using sum(a)")
