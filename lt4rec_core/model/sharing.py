@@ -23,7 +23,12 @@ def task_logits(net: SharedNet, task: str, fields: Tensor, mask: Mapping[str, Te
     Returns:
         Logits (b,).
     """
-    hidden = net.interact(fields)
+    return trunk_logits(net, task, net.interact(fields), mask)
+
+
+def trunk_logits(net: SharedNet, task: str, inputs: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
+    """As ``task_logits``, from the trunk's input (b, d_in): tasks that score one batch share it."""
+    hidden = inputs
     for name, layer in zip(net.trunk_weights(), net.trunk, strict=True):
         assert isinstance(layer, nn.Linear)
         weight = layer.weight if mask is None else layer.weight * mask[name]
