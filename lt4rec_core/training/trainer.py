@@ -10,17 +10,14 @@ from torch import Tensor
 
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.errors import TrainingError
-from lt4rec_core.model.masks import Mask, check_fits
+from lt4rec_core.model.masks import Masks, check_fits
 from lt4rec_core.model.network import SharedNet
-from lt4rec_core.model.sharing import task_logits
+from lt4rec_core.model.sharing import task_logits, trunk_logits
 from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import Batch, iterate_batches, rows_of_task
 from lt4rec_core.training.losses import balance, task_loss
-from lt4rec_core.training.optimizers import Optimizers, RowwiseAdagrad, TaskAdam
+from lt4rec_core.training.optimizers import Optimizers
 from lt4rec_core.training.settings import TrainingConfig
-
-Masks = Mapping[str, Mask | None]
-"""Task name to its mask; None (or no entry) is dense."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +46,6 @@ class Progress:
     """Samples of all passes."""
     losses: dict[str, TaskLoss] = field(default_factory=dict)
     """Per task, the mean loss so far."""
-
-
-def make_optimizers(net: SharedNet, config: TrainingConfig) -> Optimizers:
-    """Fresh optimisers of a network: row-wise Adagrad for the table, one Adam per task."""
-    embedding = RowwiseAdagrad(
-        net, config.embedding_learning_rate, config.adagrad_eps, config.adagrad_initial
-    )
-    betas = (config.beta1, config.beta2)
-    adams = {
-        task: TaskAdam(net.task_parameters(task), config.learning_rate * config.weight_of(task), betas)
-        for task in net.tasks
-    }
-    return Optimizers(net, embedding, adams)
 
 
 def train(
@@ -188,9 +172,9 @@ def predict(
         part = slice(start, start + batch_size)
         ids, lists = samples.ids[part], {name: value[part] for name, value in samples.lists.items()}
         ids, lists = _set_missing(net, ids, lists, torch.ones(len(ids), dtype=torch.bool))
-        fields = net.embed(net.lookup(ids, lists))
+        inputs = net.interact(net.embed(net.lookup(ids, lists)))
         for task in tasks:
-            logits = task_logits(net, task, fields, keep.get(task))
+            logits = trunk_logits(net, task, inputs, keep.get(task))
             scores[task][part] = torch.sigmoid(logits.double()).numpy()
     return scores
 
