@@ -33,7 +33,8 @@ constants as (
     select
         sum(cast(is_click as integer)) / count(*) as p_ctr,
         sum(cast(watch_ratio as decimal(18, 15))) / count(watch_ratio) as p_cvr,
-        sum(cast(watch_ratio as decimal(18, 15))) / count(*) as p_ctcvr,
+        -- No click seen: nothing is watched.
+        coalesce(sum(cast(watch_ratio as decimal(18, 15))), 0) / count(*) as p_ctcvr,
         case
             when (select count(p.p_like) from evaluation.predictions as p) > 0
                 then sum(cast(is_like as integer)) / count(is_like)
@@ -178,8 +179,12 @@ judged as (
     from labelled as s
     where
         s.of_task.label is not null
-        -- A further task is measured where it is predicted; these three always are.
-        and (s.of_task.score is not null or s.of_task.task in ('ctr', 'cvr', 'ctcvr'))
+        -- A further task is measured where it is predicted; these three always are, but by a constant whose
+        -- days before hold no such label.
+        and (
+            s.of_task.score is not null
+            or (s.of_task.task in ('ctr', 'cvr', 'ctcvr') and s.model <> 'constant')
+        )
 
 ),
 
