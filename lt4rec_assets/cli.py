@@ -74,7 +74,8 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _backfill(args: argparse.Namespace) -> int:
-    from lt4rec_assets.backfill import closing_lines, run_backfill
+    from lt4rec_assets.backfill import run_backfill
+    from lt4rec_assets.outcome import closing_lines
 
     outcome = run_backfill(read_settings(), args.first, args.last, args.select, say=_say)
     for line in closing_lines(outcome):

@@ -53,20 +53,22 @@ def publish_gated(
     """
     from lt4rec_core.quality.audit import audit
 
-    report = audit(
-        lake,
-        project.source,
-        project.tables[staged.table],
-        staged,
-        params=project.sql_params(staged.day),
-        report_dir=lake.home / "reports",
-    )
-    results = [_as_dagster(result, str(report.page)) for result in report.results]
-    if not report.passed:
-        lake.discard(staged)
-        yield from results
-        raise _refusal(staged, report.results, str(report.page))
-    published = lake.publish(staged)
+    try:
+        report = audit(
+            lake,
+            project.source,
+            project.tables[staged.table],
+            staged,
+            params=project.sql_params(staged.day),
+            report_dir=lake.home / "reports",
+        )
+        results = [_as_dagster(result, str(report.page)) for result in report.results]
+        if not report.passed:
+            yield from results
+            raise _refusal(staged, report.results, str(report.page))
+        published = lake.publish(staged)
+    finally:
+        lake.discard(staged)  # whatever came of it, nothing unpublished stays behind
     yield dg.MaterializeResult(
         metadata={
             **metadata,
@@ -85,7 +87,7 @@ def clear_failure() -> Iterator[None]:
     """
     try:
         yield
-    except Lt4recError as error:
+    except (Lt4recError, OSError) as error:  # an OSError names its file and what the system said
         raise dg.Failure(description=f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
