@@ -92,7 +92,9 @@ def clear_failure() -> Iterator[None]:
 
 
 def _as_dagster(result: CheckResult, page: str) -> dg.AssetCheckResult:
+    numbers = {k: v for k, v in result.observed.items() if isinstance(v, int | float)}  # these plot
     metadata: dict[str, Any] = {
+        **numbers,
         "observed": dg.MetadataValue.json(dict(result.observed)),
         "data_quality_page": dg.MetadataValue.path(page),
     }
@@ -113,7 +115,8 @@ def _refusal(staged: Staged, results: tuple[CheckResult, ...], page: str) -> dg.
     return dg.Failure(
         description=(
             f"{staged.table} of {staged.day} was not published: {len(failed)} critical "
-            f"check{'s' if len(failed) > 1 else ''} failed ({reasons}). See {page}."
+            f"check{'s' if len(failed) > 1 else ''} failed ({reasons}). See {page}. "
+            "Repair the day's log, materialise it and its screening again, then re-execute what failed."
         ),
         metadata={"data_quality_page": dg.MetadataValue.path(page)},
         allow_retries=False,

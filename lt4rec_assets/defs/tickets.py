@@ -64,7 +64,7 @@ def _ticket(project: Project) -> dg.AssetsDefinition:
                 found = learning.search(task, lake.open(project), _reporter(context))
                 models.save_ticket(learning.ticket_key, found)
         return dg.MaterializeResult(
-            metadata={**_describe(found), "reused": reused, "key": learning.ticket_key.digest},
+            metadata={**_describe(found), "reused": reused, "settings_digest": learning.ticket_key.digest},
             data_version=dg.DataVersion(found.digest),  # the same mask again makes no model stale
         )
 
@@ -100,10 +100,12 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
                 "jaccard_by_chance": total.jaccard_by_chance,
                 **{f"density_{name}": found.density for name, found in tickets.items()},
                 "layers": markdown_table([_layer_row(layer) for layer in layers]),
-                "figure_3": picture(
+                "sharing_picture": picture(
                     sharing_picture([layer.layer for layer in layers], _counts(layers)), "sharing per layer"
                 ),
-                "figure_4": picture(_figure_4(tickets), "validation metric against remaining weights"),
+                "pruning_picture": picture(
+                    _pruning_picture(tickets), "validation metric against remaining weights"
+                ),
             }
         )
 
@@ -132,7 +134,7 @@ def _counts(layers: "Sequence[Overlap]") -> dict[str, list[int]]:
     }
 
 
-def _figure_4(tickets: "Mapping[str, Ticket]") -> bytes:
+def _pruning_picture(tickets: "Mapping[str, Ticket]") -> bytes:
     """One panel per task; all searches prune alike, so they share their densities."""
     from lt4rec_core.evaluation.plots import pruning_picture
 
