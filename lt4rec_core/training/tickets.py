@@ -16,7 +16,7 @@ from lt4rec_core.errors import TrainingError
 from lt4rec_core.evaluation.metrics import auc_score, mse_loss
 from lt4rec_core.model.masks import Mask, density, keep_all, layer_densities, mask_digest
 from lt4rec_core.model.network import NetworkConfig, SharedNet
-from lt4rec_core.model.pruning import prune_smallest
+from lt4rec_core.model.pruning import expand_neurons, keep_all_neurons, prune_neurons, prune_smallest
 from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.settings import TrainingConfig
@@ -31,7 +31,11 @@ class PruneConfig:
     """Rounds of pruning. The search trains once more: mask i is judged by a network trained through it."""
 
     q: float = 0.331
-    """Share of the surviving weights removed in each round, in (0, 1); 0.331 four times leaves 20 %."""
+    """Share of the surviving weights, or neurons, removed in each round, in (0, 1); 0.331 four times leaves 20 %
+    of the weights."""
+
+    unit: Literal["weight", "neuron"] = "weight"
+    """What is removed: single weights (S-Weight) or whole neurons (S-Neuron, ranked within their layer)."""
 
     scope: Literal["layer", "global"] = "layer"
     """Rank each layer by itself, or all weights together (which can empty a layer)."""
@@ -53,12 +57,17 @@ class PruneConfig:
             "It is a share of the surviving weights, not a percentage.",
         )
         for name, known in (
+            ("unit", ("weight", "neuron")),
             ("scope", ("layer", "global")),
             ("restart", ("reinitialise", "rewind")),
             ("choose", ("best", "sparsest_within_one_se")),
         ):
             found = getattr(self, name)
             check(found in known, f"{name} must be one of {known}, got {found!r}.")
+        check(
+            self.unit == "weight" or self.scope == "layer",
+            "Neurons are ranked within their layer: unit 'neuron' needs scope 'layer', got 'global'.",
+        )
         check(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}.")
 
 
@@ -187,7 +196,8 @@ def _rounds(
     for i in range(pruning.n_pruning + 1):
         start = initial_generator(seed, pruning.restart, task.name, i)
         net = SharedNet(catalogue, (task.name,), network, start)
-        mask = keep_all(net.trunk_weights()) if mask is None else mask
+        if mask is None:
+            mask = _dense(net, pruning)
         losses = train(
             net,
             make_optimizers(net, training),
@@ -212,7 +222,24 @@ def _rounds(
             ),
         )
         if i < pruning.n_pruning:
-            mask = prune_smallest(net.trunk_weights(), mask, pruning.q, pruning.scope)
+            mask = _prune(net, mask, pruning)
+
+
+def _dense(net: SharedNet, pruning: PruneConfig) -> Mask:
+    """Mask 0. With neurons it covers the biases too."""
+    weights = net.trunk_weights()
+    return (
+        keep_all(weights) if pruning.unit == "weight" else expand_neurons(keep_all_neurons(weights), weights)
+    )
+
+
+def _prune(net: SharedNet, mask: Mask, pruning: PruneConfig) -> Mask:
+    """Line 5: the next mask."""
+    weights = net.trunk_weights()
+    if pruning.unit == "weight":
+        return prune_smallest(weights, mask, pruning.q, pruning.scope)
+    left = {name: mask[name.removesuffix("weight") + "bias"] for name in weights}
+    return expand_neurons(prune_neurons(weights, left, pruning.q), weights)
 
 
 def initial_generator(seed: int, restart: str, *purpose: object) -> torch.Generator:

@@ -197,11 +197,11 @@ def predict(
 
 def _float_masks(net: SharedNet, masks: Masks | None) -> dict[str, dict[str, Tensor] | None]:
     """Masks as 0/1 floats, once per call: multiplying by bool would convert at every step."""
-    weights, keep = net.trunk_weights(), {}
+    keep: dict[str, dict[str, Tensor] | None] = {}
     for task in net.tasks:
         mask = (masks or {}).get(task)
         if mask is not None:
-            check_fits(mask, weights)
+            check_fits(mask, net.maskable(mask))
         keep[task] = None if mask is None else {name: m.float() for name, m in mask.items()}
     return keep
 
