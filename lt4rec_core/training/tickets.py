@@ -31,8 +31,8 @@ class PruneConfig:
     """Rounds of pruning. The search trains once more: mask i is judged by a network trained through it."""
 
     q: float = 0.331
-    """Share of the surviving weights, or neurons, removed in each round, in (0, 1); 0.331 four times leaves 20 %
-    of the weights."""
+    """Share of the surviving weights, or neurons, removed in each round, in (0, 1); 0.331 four times leaves
+    20 % of them."""
 
     unit: Literal["weight", "neuron"] = "weight"
     """What is removed: single weights (S-Weight) or whole neurons (S-Neuron, ranked within their layer)."""
