@@ -18,8 +18,15 @@ from lt4rec_core.model.network import Lookup, SharedNet
 class RowwiseAdagrad:
     """Adagrad with one accumulator per row of the table, touching only the rows of the batch."""
 
-    def __init__(self, net: SharedNet, learning_rate: float, eps: float, initial: float) -> None:
-        self.table, self.layout = net.table, net.layout
+    def __init__(
+        self,
+        net: SharedNet,
+        learning_rate: float,
+        eps: float,
+        initial: float,
+        table: nn.Parameter | None = None,
+    ) -> None:
+        self.table, self.layout = net.table if table is None else table, net.layout
         self.learning_rate, self.eps = learning_rate, eps
         self.accumulator = torch.full((net.layout.n_rows,), initial)
 
@@ -29,12 +36,16 @@ class RowwiseAdagrad:
 
         A row's gradients within the batch are summed first; its accumulator grows by the mean square over d.
         """
-        rows, total = self._gradient_by_row(lookup, gradient)
+        self.move(*self.gradient_by_row(lookup, gradient))
+
+    @torch.no_grad()
+    def move(self, rows: Tensor, total: Tensor) -> None:
+        """Move distinct rows (m,) by their gradients (m, d)."""
         self.accumulator.index_add_(0, rows, total.square().mean(1))
         root = self.accumulator.index_select(0, rows).sqrt_().add_(self.eps)
-        self.table.index_add_(0, rows, total.mul_((-self.learning_rate / root).unsqueeze(1)))
+        self.table.index_add_(0, rows, total * (-self.learning_rate / root).unsqueeze(1))
 
-    def _gradient_by_row(self, lookup: Lookup, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient_by_row(self, lookup: Lookup, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """The distinct rows (m,) and their summed gradients (m, d)."""
         b, f, d = gradient.shape
         n = lookup.ids.shape[1]
@@ -61,7 +72,7 @@ class RowwiseAdagrad:
 
 
 class TaskAdam:
-    """A fused Adam over the trunk and one task's logit layer, with the state of that task alone."""
+    """A fused Adam over what one task may move, with the state of that task alone."""
 
     def __init__(
         self, parameters: Mapping[str, nn.Parameter], learning_rate: float, betas: tuple[float, float]
@@ -103,14 +114,24 @@ class TaskAdam:
 
 
 class Optimizers:
-    """All optimisers of one network, and their state as flat tensors."""
+    """All optimisers of one network, and their state as flat tensors.
 
-    def __init__(self, net: SharedNet, embedding: RowwiseAdagrad, tasks: Mapping[str, TaskAdam]) -> None:
-        self.net, self.embedding, self.tasks = net, embedding, dict(tasks)
+    ``tasks`` holds one Adam per task, or with joint steps one for all of them.
+    """
+
+    def __init__(
+        self,
+        net: SharedNet,
+        embedding: RowwiseAdagrad,
+        tasks: Mapping[str, TaskAdam],
+        views: Mapping[str, RowwiseAdagrad] | None = None,
+    ) -> None:
+        self.net, self.embedding, self.tasks, self.views = net, embedding, dict(tasks), dict(views or {})
 
     def state(self) -> dict[str, Tensor]:
         """Flat names to tensors, ready for safetensors."""
         flat = {"table.accumulator": self.embedding.accumulator}
+        flat |= {f"views.{task}.accumulator": view.accumulator for task, view in self.views.items()}
         for task, adam in self.tasks.items():
             flat |= {f"{task}/{name}": value for name, value in adam.state().items()}
         return flat
@@ -121,10 +142,14 @@ class Optimizers:
         Raises:
             ModelStoreError: it belongs to another network.
         """
-        accumulator = state.get("table.accumulator")
-        if accumulator is None or accumulator.shape != self.embedding.accumulator.shape:
-            raise ModelStoreError("The embedding optimiser's state is missing or has another number of rows.")
-        self.embedding.accumulator = accumulator.clone()
+        tables = {"table": self.embedding, **{f"views.{task}": view for task, view in self.views.items()}}
+        for name, embedding in tables.items():
+            accumulator = state.get(f"{name}.accumulator")
+            if accumulator is None or accumulator.shape != embedding.accumulator.shape:
+                raise ModelStoreError(
+                    "The embedding optimiser's state is missing or has another number of rows."
+                )
+            embedding.accumulator = accumulator.clone()
         for task, adam in self.tasks.items():
             prefix = f"{task}/"
             adam.load({n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)})

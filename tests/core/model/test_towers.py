@@ -111,10 +111,11 @@ def test_the_logit_of_a_product_stays_exact_where_probabilities_leave_float32(a,
     assert logits.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("hidden", [(8, 6), (12, 8, 6), (12, 8, 8, 6)])
 @pytest.mark.parametrize("cls", NETS)
 @pytest.mark.parametrize("task", ["ctr", "cvr"])
-def test_the_parameters_of_a_task_are_exactly_those_its_score_depends_on(make, fields, cls, task):
-    net = make(cls)
+def test_the_parameters_of_a_task_are_exactly_those_its_score_depends_on(make, fields, cls, task, hidden):
+    net = make(cls, NetworkConfig(embedding_dim=4, hidden=hidden))
 
     net(task, fields, None).sum().backward()
 
