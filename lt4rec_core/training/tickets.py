@@ -1,6 +1,6 @@
 """Finding a task's ticket (Algorithm 1, lines 1-10): train, prune, restart, repeat; choose on validation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -43,8 +43,9 @@ class PruneConfig:
     restart: Literal["reinitialise", "rewind"] = "reinitialise"
     """Before each round draw new values for everything (the paper), or return to the first ones."""
 
-    choose: Literal["best", "sparsest_within_one_se"] = "best"
-    """The round of the best validation metric (the paper), or the sparsest within one standard error."""
+    choose: Literal["best", "sparsest_within_one_se", "last"] = "best"
+    """The round of the best validation metric (the paper), the sparsest within one standard error of it, or
+    the last one: a fixed sparsity."""
 
     epochs: int = 1
     """Passes over the training days in each round."""
@@ -60,7 +61,7 @@ class PruneConfig:
             ("unit", ("weight", "neuron")),
             ("scope", ("layer", "global")),
             ("restart", ("reinitialise", "rewind")),
-            ("choose", ("best", "sparsest_within_one_se")),
+            ("choose", ("best", "sparsest_within_one_se", "last")),
         ):
             found = getattr(self, name)
             check(found in known, f"{name} must be one of {known}, got {found!r}.")
@@ -88,6 +89,8 @@ class TicketKey:
     last: date
     """Last day of the window, the validation day."""
     seed: int
+    views: tuple[tuple[str, int], ...] = ()
+    """Pairs of task and number of dimensions that only it sees, as ``SharedNet`` takes them."""
 
     @property
     def digest(self) -> str:
@@ -144,6 +147,7 @@ def find_ticket(
     training: TrainingConfig,
     pruning: PruneConfig,
     seed: int,
+    views: Mapping[str, int] | None = None,
     progress: Callable[[int, Progress], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
 ) -> Ticket:
@@ -158,6 +162,7 @@ def find_ticket(
         training: as sNET's.
         pruning: how often, how much, how to restart, which to choose.
         seed: decides first values and batches; equal seeds give equal tickets.
+        views: dimensions that only one task sees, as ``SharedNet`` takes them.
         progress: called while a round trains, with its number.
         on_round: called when a round is done.
 
@@ -170,7 +175,9 @@ def find_ticket(
     """
     torch.set_num_threads(training.threads)
     masks, rounds = [], []
-    found = _rounds(catalogue, task, train_samples, valid_samples, network, training, pruning, seed, progress)
+    found = _rounds(
+        catalogue, task, train_samples, valid_samples, network, training, pruning, seed, views, progress
+    )
     for mask, done in found:
         masks.append(mask)
         rounds.append(done)
@@ -189,13 +196,14 @@ def _rounds(
     training: TrainingConfig,
     pruning: PruneConfig,
     seed: int,
+    views: Mapping[str, int] | None,
     progress: Callable[[int, Progress], None] | None,
 ) -> Iterator[tuple[Mask, Round]]:
     """Mask 0 keeps all; mask i + 1 is drawn from the network that was trained through mask i."""
     mask: Mask | None = None
     for i in range(pruning.n_pruning + 1):
         start = initial_generator(seed, pruning.restart, task.name, i)
-        net = SharedNet(catalogue, (task.name,), network, start)
+        net = SharedNet(catalogue, (task.name,), network, start, views)
         if mask is None:
             mask = _dense(net, pruning)
         losses = train(
@@ -283,6 +291,8 @@ def choose_round(rounds: list[Round], task: Task, pruning: PruneConfig) -> int:
             f"No round of task {task.name!r} has a {task.metric.upper()} on the validation day: "
             "all its labels are equal. Choose another ticket window (LT4REC_TICKET_DAYS)."
         )
+    if pruning.choose == "last":
+        return rounds[-1].i
     best = max(candidates, key=lambda r: (sign * r.metric, r.i))
     if pruning.choose == "best":
         return best.i

@@ -214,3 +214,7 @@ def test_neurons_are_pruned_by_share_of_each_layer_and_the_ticket_covers_their_b
 def test_neurons_are_ranked_within_their_layer_only():
     with pytest.raises(ConfigError, match="within their layer"):
         PruneConfig(unit="neuron", scope="global")
+
+
+def test_the_last_round_is_chosen_where_a_fixed_sparsity_is_asked_for():
+    assert choose_round(rounds(0.5, 0.8, 0.7, 0.6), CTR, PruneConfig(choose="last")) == 3
