@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -11,6 +12,11 @@ from lt4rec_assets.settings import read_settings
 from lt4rec_core.errors import Lt4recError
 
 FORMATS = ("table", "csv", "json")
+MAX_ROWS = 1_000
+"""Rows of a printed table; csv and json print all."""
+
+WIDE = 10_000
+"""Columns of a table that goes to a file or a pipe: it is cut nowhere."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +88,8 @@ def _sql(args: argparse.Namespace) -> int:
     text = sys.stdin.read() if args.query == "-" else args.query
     answer = query(connect(read_settings().home), text)
     if args.format == "table":
-        print(answer)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+        answer.show(max_rows=MAX_ROWS, max_width=width)
     else:
         frame = answer.df()
         if args.format == "csv":

@@ -26,10 +26,11 @@ from lt4rec_core.model.variants import (
     build_network,
 )
 from lt4rec_core.training.batches import generator_for, rows_of_task
+from lt4rec_core.training.optimizers import make_optimizers
 from lt4rec_core.training.settings import TrainingConfig
 from lt4rec_core.training.store import ModelStore
 from lt4rec_core.training.tickets import PruneConfig, TicketKey, find_ticket, initial_generator
-from lt4rec_core.training.trainer import make_optimizers, predict, train
+from lt4rec_core.training.trainer import predict, train
 
 Scores = dict[str, np.ndarray]
 """Task name to probability or expected label, float64 (n,)."""

@@ -12,6 +12,9 @@ from lt4rec_core.errors import MaskError
 Mask = dict[str, Tensor]
 """Weight name to a bool tensor of that weight's shape."""
 
+Masks = Mapping[str, Mask | None]
+"""Task name to its mask; None (or no entry) is dense."""
+
 Weights = Mapping[str, Tensor]
 """Weight name to its values."""
 

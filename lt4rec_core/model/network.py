@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -181,22 +182,19 @@ class SharedNet(nn.Module):
 
         Each tensor has a stream of its own, named by the tensor, so that the trunk's first values do not
         depend on how many tasks there are: a rewound ticket meets the same values in sNET that it was drawn
-        from.
+        from. NumPy draws, because PyTorch's draws differ between processors, and a chain may move.
         """
         base = int(torch.randint(2**62, (), generator=generator))
         for name, value in self.named_parameters():
-            seed = hashlib.sha256(f"{base}/{name}".encode()).digest()[:7]
-            own = torch.Generator().manual_seed(int.from_bytes(seed, "big"))
             if name == "table" or name.startswith("views."):
-                value.normal_(std=self.config.embedding_std, generator=own)
+                bound = self.config.embedding_std * math.sqrt(3)
             elif name.endswith("bias"):
-                value.zero_()
-            elif name.startswith(self.rectified):
-                bound = math.sqrt(6 / value.shape[1])
-                value.uniform_(-bound, bound, generator=own)
+                bound = 0.0
             else:
-                bound = math.sqrt(1 / value.shape[1])
-                value.uniform_(-bound, bound, generator=own)
+                bound = math.sqrt((6 if name.startswith(self.rectified) else 1) / value.shape[1])
+            seed = hashlib.sha256(f"{base}/{name}".encode()).digest()
+            drawn = np.random.default_rng(list(seed)).random(value.shape, dtype=np.float32)
+            value.copy_(torch.from_numpy(drawn).mul_(2 * bound).sub_(bound))
 
     def trunk_weights(self) -> dict[str, nn.Parameter]:
         """The weights that a mask covers, by name: ``trunk.<layer>.weight`` of shape (out, in)."""
@@ -210,8 +208,12 @@ class SharedNet(nn.Module):
 
     def forward(self, task: str, fields: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
         """Logits (b,) of one task; see ``sharing.task_logits``."""
+        return self.from_inputs(task, self.interact(fields, task), mask)
+
+    def from_inputs(self, task: str, inputs: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
+        """Logits (b,) of one task from what the interaction gives, (b, d_in)."""
         layers = {f"trunk.{i}": layer for i, layer in enumerate(self.trunk)}
-        hidden = masked_trunk(layers, self.interact(fields, task), mask)  # type: ignore[arg-type]
+        hidden = masked_trunk(layers, inputs, mask)  # type: ignore[arg-type]
         return self.logits[task](hidden).squeeze(1)
 
     def task_parameters(self, task: str) -> dict[str, nn.Parameter]:

@@ -51,3 +51,8 @@ def task_logits(net: SharedNet, task: str, fields: Tensor, mask: Mapping[str, Te
         Logits (b,).
     """
     return net(task, fields, mask)
+
+
+def trunk_logits(net: SharedNet, task: str, inputs: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
+    """As ``task_logits``, from the trunk's input (b, d_in): tasks that score one batch share it."""
+    return net.from_inputs(task, inputs, mask)

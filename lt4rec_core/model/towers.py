@@ -43,14 +43,14 @@ class UnmaskedNet(SharedNet):
             if p.requires_grad and not others & set(name.split("."))
         }
 
-    def forward(self, task: str, fields: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
-        """Logits (b,) of one task; see ``sharing.task_logits``."""
+    def from_inputs(self, task: str, inputs: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
+        """Logits (b,) of one task from what the interaction gives, (b, d_in)."""
         if mask is not None:
             raise MaskError(
                 f"{type(self).__name__} takes no mask, got one for {task!r}. "
                 "Masks are for the networks of s_weight, s_neuron and full_sharing."
             )
-        return self.logits[task](self.hidden(task, self.interact(fields))).squeeze(1)
+        return self.logits[task](self.hidden(task, inputs)).squeeze(1)
 
     def hidden(self, task: str, x: Tensor) -> Tensor:
         """What the task's logit layer sees, (b, d_out), of inputs (b, d_in)."""
@@ -75,11 +75,11 @@ class HardSharingNet(UnmaskedNet):
 class EsmmNet(HardSharingNet):
     """ESMM (Ma et al., 2018): hard sharing whose CVR trunk learns through pCTCVR = pCTR * pCVR."""
 
-    def forward(self, task: str, fields: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
+    def from_inputs(self, task: str, inputs: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
         """As for any network; ``ctcvr`` is the logit of the product."""
         if task != ENTIRE_SPACE:
-            return super().forward(task, fields, mask)
-        return product_logits(super().forward("ctr", fields, mask), super().forward("cvr", fields, mask))
+            return super().from_inputs(task, inputs, mask)
+        return product_logits(*(super(EsmmNet, self).from_inputs(t, inputs, mask) for t in ("ctr", "cvr")))
 
 
 class MmoeNet(UnmaskedNet):

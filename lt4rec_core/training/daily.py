@@ -14,24 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lt4rec_core.data.loading import SampleSet
-from lt4rec_core.errors import ModelStoreError, TrainingError
+from lt4rec_core.errors import TrainingError
 from lt4rec_core.model.network import SharedNet
 from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.chain import Chain
-from lt4rec_core.training.modelfile import Saved
-from lt4rec_core.training.optimizers import Optimizers
+from lt4rec_core.training.state import State, initial, restore
 from lt4rec_core.training.store import ModelStore
-from lt4rec_core.training.tickets import initial_generator
-from lt4rec_core.training.trainer import (
-    Progress,
-    TaskLoss,
-    make_optimizers,
-    predict,
-    train,
-)
+from lt4rec_core.training.trainer import Progress, TaskLoss, predict, train
 
 
 @dataclass(frozen=True)
@@ -51,22 +42,6 @@ class DayReport:
     """Wall time of training and publishing."""
     densities: dict[str, float]
     """Per task the share of trunk weights it trains through."""
-
-
-@dataclass
-class _State:
-    """The networks and optimisers of a chain, after some day."""
-
-    nets: dict[str, SharedNet]
-    optimizers: dict[str, Optimizers]
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything that tomorrow needs, flat."""
-        flat: dict[str, Tensor] = {}
-        for name, net in self.nets.items():
-            flat |= {f"{name}/net/{key}": p.detach() for key, p in net.named_parameters()}
-            flat |= {f"{name}/optimizer/{key}": v for key, v in self.optimizers[name].state().items()}
-        return flat
 
 
 def train_day(
@@ -99,10 +74,10 @@ def train_day(
     began = time.monotonic()
     torch.set_num_threads(chain.training.threads)
     if first:
-        state, parent = _initial(chain), None
+        state, parent = initial(chain), None
         store.warm.pop(chain.digest, None)
     else:
-        state, parent = _state_of(store, chain, _before(day), day)
+        state, parent = _state_after(store, chain, _before(day), day)
         store.warm.pop(chain.digest, None)  # from here on it changes; a failure must not leave it half-way
     losses: dict[str, TaskLoss] = {}
     if not any(len(rows_of_task(samples, task)) for task in chain.tasks):
@@ -122,7 +97,10 @@ def train_day(
             )
         except TrainingError as error:
             raise TrainingError(f"{day}, {chain.kind}: {error}") from error
-    identity = {"settings": chain.settings, "chain": chain.digest, "day": day.isoformat(), "parent": parent}
+    identity = {
+        "settings": chain.settings, "chain": chain.digest, "day": day.isoformat(), "parent": parent,
+        "first_values": state.first_values,
+    }  # fmt: skip
     beside = {
         "data_versions": dict(data_versions or {}),
         "seed": chain.seed,
@@ -148,7 +126,7 @@ def score_day(
         ModelStoreError: the model is missing or damaged.
     """
     torch.set_num_threads(chain.training.threads)
-    state, digest = _state_of(store, chain, model_day, None)
+    state, digest = _state_after(store, chain, model_day, None)
     scores: dict[str, np.ndarray] = {}
     for name, tasks in chain.members.items():
         found = predict(state.nets[name], samples, [task.name for task in tasks], chain.masks)
@@ -158,7 +136,7 @@ def score_day(
 
 def load_nets(store: ModelStore, chain: Chain, day: date) -> tuple[dict[str, SharedNet], str]:
     """The networks of a day's model by member (``shared``, or one per task), and the model's digest."""
-    state, digest = _state_of(store, chain, day, None)
+    state, digest = _state_after(store, chain, day, None)
     return state.nets, digest
 
 
@@ -171,18 +149,7 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _initial(chain: Chain) -> _State:
-    """First values: for sNET its own draw or the rewind point, for a baseline network its own draw."""
-    nets, optimizers = {}, {}
-    for name, tasks in chain.members.items():
-        restart = chain.restart if chain.kind == "snet" else "reinitialise"
-        generator = initial_generator(chain.seed, restart, chain.kind, name)
-        nets[name] = SharedNet(chain.catalogue, [task.name for task in tasks], chain.network, generator)
-        optimizers[name] = make_optimizers(nets[name], chain.training)
-    return _State(nets, optimizers)
-
-
-def _state_of(store: ModelStore, chain: Chain, day: date, for_day: date | None) -> tuple[_State, str]:
+def _state_after(store: ModelStore, chain: Chain, day: date, for_day: date | None) -> tuple[State, str]:
     """The state after ``day``: the one in memory where the disk confirms its digest, else the one on disk.
 
     ``for_day`` is the day that continues it, which turns a missing model into a named gap.
@@ -196,31 +163,7 @@ def _state_of(store: ModelStore, chain: Chain, day: date, for_day: date | None) 
     if manifest and warm_day == day and digest == manifest["digest"]:
         return state, digest
     saved = store.load(chain.kind, chain.digest, day)
-    return _restore(chain, saved, day), saved.digest
-
-
-def _restore(chain: Chain, saved: Saved, day: date) -> _State:
-    """Networks and optimisers as they were saved."""
-    if saved.manifest["identity"].get("chain") != chain.digest:
-        raise ModelStoreError(
-            f"The {chain.kind} model of {day} belongs to chain {saved.manifest['identity'].get('chain')}, "
-            f"wanted {chain.digest}. Was a folder copied by hand? Materialise the day again."
-        )
-    state = _initial(chain)
-    for name, net in state.nets.items():
-        parameters = dict(net.named_parameters())
-        prefix = f"{name}/net/"
-        found = {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
-        if {k: v.shape for k, v in found.items()} != {k: p.shape for k, p in parameters.items()}:
-            raise ModelStoreError(
-                f"The {chain.kind} model of {day} holds another network than this chain's. "
-                "Materialise it again."
-            )
-        with torch.no_grad():
-            for key, parameter in parameters.items():
-                parameter.copy_(found[key])
-        prefix = f"{name}/optimizer/"
-        state.optimizers[name].load(
-            {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
-        )
-    return state
+    state = restore(chain, saved, day)
+    if warm_day is None or warm_day < day:
+        store.warm[chain.digest] = (day, saved.digest, state)  # who scores with it often continues it next
+    return state, saved.digest

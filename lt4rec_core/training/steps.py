@@ -12,11 +12,8 @@ from lt4rec_core.model.sharing import task_logits
 from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import Batch, JointBatch
 from lt4rec_core.training.losses import balance, project_conflicts, task_loss
-from lt4rec_core.training.optimizers import Optimizers
+from lt4rec_core.training.optimizers import JOINT, Optimizers
 from lt4rec_core.training.settings import TrainingConfig
-
-JOINT = "joint"
-"""The name of the one Adam that joint steps use."""
 
 Keep = Mapping[str, Mapping[str, Tensor] | None]
 """Task name to its mask as 0/1 floats; None is dense."""

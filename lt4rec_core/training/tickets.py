@@ -19,8 +19,9 @@ from lt4rec_core.model.network import NetworkConfig, SharedNet
 from lt4rec_core.model.pruning import expand_neurons, keep_all_neurons, prune_neurons, prune_smallest
 from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import generator_for, rows_of_task
+from lt4rec_core.training.optimizers import make_optimizers
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.trainer import Progress, make_optimizers, predict, train
+from lt4rec_core.training.trainer import Progress, predict, train
 
 
 @dataclass(frozen=True, kw_only=True)

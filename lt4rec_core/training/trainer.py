@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.errors import TrainingError
-from lt4rec_core.model.masks import Mask, check_fits
+from lt4rec_core.model.masks import Masks, check_fits
 from lt4rec_core.model.network import SharedNet
-from lt4rec_core.model.sharing import task_logits
+from lt4rec_core.model.sharing import trunk_logits
 from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import (
     Batch,
@@ -25,14 +25,11 @@ from lt4rec_core.training.batches import (
     rows_of_task,
 )
 from lt4rec_core.training.losses import conflict_weights
-from lt4rec_core.training.optimizers import Optimizers, RowwiseAdagrad, TaskAdam
+from lt4rec_core.training.optimizers import Optimizers
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.steps import JOINT, Met, joint_stepper, single_step
+from lt4rec_core.training.steps import Met, joint_stepper, single_step
 
 AnyBatch = TypeVar("AnyBatch", Batch, JointBatch)
-
-Masks = Mapping[str, Mask | None]
-"""Task name to its mask; None (or no entry) is dense."""
 
 
 @dataclass(frozen=True)
@@ -61,22 +58,6 @@ class Progress:
     """Samples of all passes."""
     losses: dict[str, TaskLoss] = field(default_factory=dict)
     """Per task, the mean loss so far."""
-
-
-def make_optimizers(net: SharedNet, config: TrainingConfig) -> Optimizers:
-    """Fresh optimisers of a network: row-wise Adagrad for each table, one Adam per task or for all."""
-    rates = (config.embedding_learning_rate, config.adagrad_eps, config.adagrad_initial)
-    embedding = RowwiseAdagrad(net, *rates)
-    views = {task: RowwiseAdagrad(net, *rates, table=view) for task, view in net.views.items()}
-    betas = (config.beta1, config.beta2)
-    if config.steps != "alternating":
-        everything = {name: p for task in net.tasks for name, p in net.task_parameters(task).items()}
-        return Optimizers(net, embedding, {JOINT: TaskAdam(everything, config.learning_rate, betas)}, views)
-    adams = {
-        task: TaskAdam(net.task_parameters(task), config.learning_rate * config.weight_of(task), betas)
-        for task in net.tasks
-    }
-    return Optimizers(net, embedding, adams, views)
 
 
 def train(
@@ -198,11 +179,10 @@ def predict(
         ids, lists = samples.ids[part], {name: value[part] for name, value in samples.lists.items()}
         ids, lists = _set_missing(net, ids, lists, torch.ones(len(ids), dtype=torch.bool))
         lookup = net.lookup(ids, lists)
-        fields = net.embed(lookup)
+        inputs = net.interact(net.embed(lookup))
         for task in tasks:
-            if net.views:
-                fields = net.embed(lookup, task)
-            logits = task_logits(net, task, fields, keep.get(task))
+            seen = net.interact(net.embed(lookup, task), task) if net.views else inputs
+            logits = trunk_logits(net, task, seen, keep.get(task))
             scores[task][part] = torch.sigmoid(logits.double()).numpy()
     return scores
 

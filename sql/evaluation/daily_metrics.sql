@@ -33,7 +33,8 @@ constants as (
     select
         sum(cast(is_click as integer)) / count(*) as p_ctr,
         sum(cast(watch_ratio as decimal(18, 15))) / count(watch_ratio) as p_cvr,
-        sum(cast(watch_ratio as decimal(18, 15))) / count(*) as p_ctcvr,
+        -- No click seen: nothing is watched.
+        coalesce(sum(cast(watch_ratio as decimal(18, 15))), 0) / count(*) as p_ctcvr,
         case
             when (select count(p.p_like) from evaluation.predictions as p) > 0
                 then sum(cast(is_like as integer)) / count(is_like)
@@ -111,48 +112,101 @@ scored as (
 ),
 
 -- One row per task: the label of MSE, log loss and pcoc may be soft, AUC and GAUC rank by a yes or no.
+labelled as (
+
+    select
+        model,
+        user_id,
+        is_new_user,
+        is_new_video,
+        coalesce(page, 'unknown') as page,
+        case
+            when duration_ms < 15000 then 'under 15 s'
+            when duration_ms < 60000 then '15 to 60 s'
+            when duration_ms < 180000 then '1 to 3 min'
+            else 'from 3 min'
+        end as duration,
+        unnest([
+            { 'task': 'ctr', 'score': p_ctr, 'label': cast(is_click as double), 'is_positive': is_click },
+            {
+                'task': 'cvr', 'score': p_cvr, 'label': if(is_click, watch_ratio, null),
+                'is_positive': is_converted
+            },
+            {
+                'task': 'ctcvr', 'score': p_ctcvr, 'label': coalesce(watch_ratio, 0),
+                'is_positive': is_click and is_converted
+            },
+            { 'task': 'like', 'score': p_like, 'label': cast(is_like as double), 'is_positive': is_like },
+            {
+                'task': 'follow', 'score': p_follow, 'label': cast(is_follow as double),
+                'is_positive': is_follow
+            },
+            {
+                'task': 'comment', 'score': p_comment, 'label': cast(is_comment as double),
+                'is_positive': is_comment
+            },
+            {
+                'task': 'forward', 'score': p_forward, 'label': cast(is_forward as double),
+                'is_positive': is_forward
+            },
+            {
+                'task': 'long_view', 'score': p_long_view, 'label': cast(is_long_view as double),
+                'is_positive': is_long_view
+            }
+        ]) as of_task
+    from scored
+
+),
+
 judged as (
 
     select
         s.model,
-        of_task.task,
-        of_task.label,
-        of_task.is_positive,
-        if(isfinite(of_task.score), of_task.score, error(
-            'evaluation.predictions holds a missing, NaN or infinite p_' || of_task.task || ' of ' || s.model
-            || '. Was its check of ranges waived? Score the day again.'
+        s.user_id,
+        s.is_new_user,
+        s.is_new_video,
+        s.page,
+        s.duration,
+        s.of_task.task,
+        s.of_task.label,
+        s.of_task.is_positive,
+        if(isfinite(s.of_task.score), s.of_task.score, error(
+            'evaluation.predictions holds a missing, NaN or infinite p_' || s.of_task.task
+            || ' of ' || s.model || '. Was its check of ranges waived? Score the day again.'
         )) as score,
-        [
-            'all',
-            'is_new_user=' || s.is_new_user,
-            'is_new_video=' || s.is_new_video,
-            'page=' || coalesce(s.page, 'unknown'),
-            'duration=' || case
-                when s.duration_ms < 15000 then 'under 15 s'
-                when s.duration_ms < 60000 then '15 to 60 s'
-                when s.duration_ms < 180000 then '1 to 3 min'
-                else 'from 3 min'
-            end,
-            -- For GAUC a user is a slice like any other.
-            'user=' || s.user_id
-        ] as slices
-    from scored as s
-    cross join
-        lateral (
-            values
-            ('ctr', s.p_ctr, cast(s.is_click as double), s.is_click, true),
-            ('cvr', s.p_cvr, s.watch_ratio, s.is_converted, s.is_click),
-            ('ctcvr', s.p_ctcvr, coalesce(s.watch_ratio, 0), s.is_click and s.is_converted, true),
-            ('like', s.p_like, cast(s.is_like as double), s.is_like, s.p_like is not null),
-            ('follow', s.p_follow, cast(s.is_follow as double), s.is_follow, s.p_follow is not null),
-            ('comment', s.p_comment, cast(s.is_comment as double), s.is_comment, s.p_comment is not null),
-            ('forward', s.p_forward, cast(s.is_forward as double), s.is_forward, s.p_forward is not null),
-            (
-                'long_view', s.p_long_view, cast(s.is_long_view as double), s.is_long_view,
-                s.p_long_view is not null
-            )
-        ) as of_task (task, score, label, is_positive, is_sample)
-    where of_task.is_sample and of_task.label is not null
+        -- numpy's log loss clips by the same amount.
+        greatest(least(s.of_task.score, 1 - 1e-7), 1e-7) as p
+    from labelled as s
+    where
+        s.of_task.label is not null
+        -- A further task is measured where it is predicted; these three always are, but by a constant whose
+        -- days before hold no such label.
+        and (
+            s.of_task.score is not null
+            or (s.of_task.task in ('ctr', 'cvr', 'ctcvr') and s.model <> 'constant')
+        )
+
+),
+
+-- A block's rows fall into the same slices. Sums are exact, so a slice's are the sums of its blocks', and a
+-- row is summed once, not once per slice.
+blocks as (
+
+    select
+        model,
+        task,
+        is_new_user,
+        is_new_video,
+        page,
+        duration,
+        row_number() over () as block,
+        count(*) as n,
+        sum(cast(score as decimal(18, 15))) as predicted,
+        sum(cast(label as decimal(18, 15))) as observed,
+        sum(cast((score - label) * (score - label) as decimal(18, 15))) as squared,
+        sum(cast(-(label * ln(p) + (1 - label) * ln(1 - p)) as decimal(18, 15))) as entropy
+    from judged
+    group by model, task, is_new_user, is_new_video, page, duration
 
 ),
 
@@ -161,58 +215,100 @@ sliced as (
     select
         model,
         task,
-        unnest(slices) as slice,
-        score,
-        label,
-        is_positive,
-        -- numpy's log loss clips by the same amount.
-        greatest(least(score, 1 - 1e-7), 1e-7) as p
-    from judged
+        block,
+        n,
+        predicted,
+        observed,
+        squared,
+        entropy,
+        unnest([
+            'all',
+            'is_new_user=' || is_new_user,
+            'is_new_video=' || is_new_video,
+            'page=' || page,
+            'duration=' || duration
+        ]) as slice
+    from blocks
 
 ),
 
--- Numbered, because sorting by a number costs a fifth of sorting by three names.
+-- Numbered, because sorting by a small number costs a fifth of sorting by three names.
 cells as (
 
     select
         model,
         task,
         slice,
-        row_number() over () as cell,
-        count(*) as n,
-        count(*) filter (where is_positive) as n_positive,
-        n - n_positive as n_negative,
-        sum(cast(score as decimal(18, 15))) as predicted,
-        sum(cast(label as decimal(18, 15))) as observed,
-        sum(cast((score - label) * (score - label) as decimal(18, 15))) / n as mse,
-        sum(cast(-(label * ln(p) + (1 - label) * ln(1 - p)) as decimal(18, 15))) / n as log_loss,
-        predicted / nullif(observed, 0) as pcoc
+        cast(row_number() over () as integer) as cell,
+        list(block) as blocks,
+        cast(sum(n) as bigint) as n,
+        sum(predicted) / nullif(sum(observed), 0) as pcoc,
+        sum(squared) / sum(n) as mse,
+        sum(entropy) / sum(n) as log_loss
     from sliced
     group by model, task, slice
 
 ),
 
-ranked as (
+members as (
 
     select
-        cells.cell,
-        sliced.is_positive,
-        rank() over (partition by cells.cell order by sliced.score) as first_rank
-    from sliced
-    inner join cells
-        on sliced.model = cells.model and sliced.task = cells.task and sliced.slice = cells.slice
+        unnest(blocks) as block,
+        cell
+    from cells
 
 ),
 
--- Equal scores share the mean of their ranks.
-tied as (
+-- For GAUC a user is a cell like any other; numbered downwards, no user's number is a slice's.
+users as (
+
+    select
+        model,
+        task,
+        user_id,
+        cast(-row_number() over () as integer) as cell
+    from judged
+    group by model, task, user_id
+
+),
+
+-- What AUC and GAUC rank: every row in each of its cells.
+placed as (
+
+    select
+        members.cell,
+        judged.score,
+        judged.is_positive
+    from judged
+    inner join blocks
+        on
+            judged.model = blocks.model
+            and judged.task = blocks.task
+            and judged.is_new_user = blocks.is_new_user
+            and judged.is_new_video = blocks.is_new_video
+            and judged.page = blocks.page
+            and judged.duration = blocks.duration
+    inner join members on blocks.block = members.block
+    union all
+    select
+        users.cell,
+        judged.score,
+        judged.is_positive
+    from judged
+    inner join users
+        on judged.model = users.model and judged.task = users.task and judged.user_id = users.user_id
+
+),
+
+-- Equal scores share the mean of their first and last rank.
+ranked as (
 
     select
         cell,
-        count(*) filter (where is_positive) as n_positive,
-        2 * first_rank + count(*) - 1 as twice_rank
-    from ranked
-    group by cell, first_rank
+        is_positive,
+        rank() over by_score + count(*) over by_score as twice_rank
+    from placed
+    window by_score as (partition by cell order by score)
 
 ),
 
@@ -221,8 +317,11 @@ ranked_cells as (
 
     select
         cell,
-        sum(n_positive * twice_rank) as twice_rank_sum
-    from tied
+        count(*) as n,
+        count(*) filter (where is_positive) as n_positive,
+        sum(twice_rank) filter (where is_positive) as twice_rank_sum,
+        (twice_rank_sum - n_positive * (n_positive + 1)) / nullif(2 * n_positive * (n - n_positive), 0) as auc
+    from ranked
     group by cell
 
 ),
@@ -231,8 +330,7 @@ measured as (
 
     select
         cells.*,
-        (ranked_cells.twice_rank_sum - cells.n_positive * (cells.n_positive + 1))
-        / nullif(2 * cells.n_positive * cells.n_negative, 0) as auc
+        ranked_cells.auc
     from cells inner join ranked_cells on cells.cell = ranked_cells.cell
 
 ),
@@ -241,14 +339,14 @@ measured as (
 grouped as (
 
     select
-        model,
-        task,
+        users.model,
+        users.task,
         'all' as slice,
-        coalesce(sum(n) filter (where auc is not null), 0) as n,
-        sum(cast(n * auc as decimal(38, 15))) / nullif(sum(n) filter (where auc is not null), 0) as gauc
-    from measured
-    where slice like 'user=%'
-    group by model, task
+        coalesce(sum(r.n) filter (where r.auc is not null), 0) as n,
+        sum(cast(r.n * r.auc as decimal(38, 15)))
+        / nullif(sum(r.n) filter (where r.auc is not null), 0) as gauc
+    from users inner join ranked_cells as r on users.cell = r.cell
+    group by users.model, users.task
 
 ),
 
@@ -270,7 +368,6 @@ long_form as (
             ('log_loss', measured.log_loss),
             ('pcoc', measured.pcoc)
         ) as metrics (metric, value)
-    where measured.slice not like 'user=%'
     union all
     select
         model,

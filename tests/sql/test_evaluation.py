@@ -175,6 +175,18 @@ def test_the_constant_is_the_mean_label_of_the_seven_days_before(evaluation):
     assert ctcvr["pcoc"] == (pytest.approx(6 * 0.36 / 2.0, abs=1e-15), 6)
 
 
+def test_days_before_without_a_click_give_no_constant_of_cvr_and_one_of_zero_for_ctcvr(evaluation):
+    evaluation.put("evaluation.predictions", predictions())
+    evaluation.put("training.samples", [impression("c", "d")] * 3, DAY - timedelta(days=1))
+
+    assert evaluation.values("constant", "cvr") == {}
+    assert evaluation.values("constant", "ctr")["mse"] == (0.5, 6)
+    ctcvr = evaluation.values("constant", "ctcvr")
+    assert ctcvr["pcoc"] == (0.0, 6)
+    assert ctcvr["mse"] == (pytest.approx((0.8**2 + 0.2**2 + 1) / 6, abs=1e-15), 6)
+    assert evaluation.values("snet", "cvr")["auc"] == (1.0, 3)
+
+
 def test_the_oracle_is_the_truth_even_where_a_row_was_delivered_twice(evaluation):
     evaluation.put("evaluation.predictions", predictions() + predictions(model="baseline"))
     truth = [

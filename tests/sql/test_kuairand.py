@@ -176,7 +176,9 @@ def test_ids_may_hold_anything(lake, write):
     assert sorted(r["user_id"] for r in rows) == sorted(hostile)
 
 
-@pytest.mark.parametrize("value", ["", "soon", "20221301", "inf"])
+@pytest.mark.parametrize(
+    "value", ["", "soon", "20221301", "inf", "infinity", "-infinity", "epoch", "2022-04-25"]
+)
 def test_a_row_without_a_day_is_an_error_of_the_file(lake, write, value):
     path = write({}, {"date": value, "user_id": "lost"})
 
@@ -187,6 +189,34 @@ def test_a_row_without_a_day_is_an_error_of_the_file(lake, write, value):
 
     assert lake.days("source.impression_log") == []
     assert list(lake.staging.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "file", "columns"),
+    [
+        ("source.users", "user_features_pure.csv", FILES[1].inputs[0].columns),
+        ("source.videos", "video_features_basic_pure.csv", FILES[2].inputs[0].columns),
+    ],
+)
+def test_which_of_an_ids_rows_counts_does_not_depend_on_their_order(lake, tmp_path, table, file, columns):
+    # An id for each column, with two rows that differ in that column only.
+    pairs = [
+        [{**dict.fromkeys(columns, "5"), columns[0]: column, column: value} for value in ("4", "6")]
+        for column in columns[1:]
+    ]
+    (tmp_path / "kuairand" / "data").mkdir(parents=True)
+    (statement,) = (f for f in FILES if f.table == table)
+    found = []
+    for turn in (1, -1):
+        with (tmp_path / "kuairand" / "data" / file).open("w", newline="") as text:
+            writer = csv.DictWriter(text, columns)
+            writer.writeheader()
+            writer.writerows(row for pair in pairs for row in pair[::turn])
+        run(lake, tmp_path / "kuairand", FIRST, [statement])
+        found.append(lake.open(table, FIRST, FIRST).read_all().to_pylist())
+
+    assert len(found[0]) == len(pairs)
+    assert found[0] == found[1]
 
 
 def test_text_that_is_no_utf8_is_an_error_of_the_file(lake, write):

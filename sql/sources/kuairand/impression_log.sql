@@ -23,7 +23,8 @@
 --   is_long_view  boolean    the app's own mark of a long view
 
 select
-    try_strptime(log.date, '%Y%m%d')::date as dt,
+    -- Eight digits: reading alone would take 'infinity' for a day, and nobody would miss the row.
+    case when regexp_full_match(log.date, '[0-9]{8}') then try_strptime(log.date, '%Y%m%d')::date end as dt,
     -- Milliseconds beyond the year 9999 are no time; converting them would fail the whole file.
     case
         when try_cast(log.time_ms as bigint) between 0 and 253402300799999

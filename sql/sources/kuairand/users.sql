@@ -41,7 +41,8 @@ with
 
 typed as (
 
-    -- One row a user, whatever the file holds: a second one would double every impression of the user.
+    -- One row a user, whatever the file holds: a second one would double every impression of the user. Which
+    -- one does not depend on the file's order: every column decides.
     select
         $dt::date as dt,
         user_id,
@@ -72,7 +73,12 @@ typed as (
         onehot_feat17,
         row_number() over (
             partition by user_id
-            order by register_days, user_active_degree, onehot_feat3, onehot_feat8
+            order by
+                user_active_degree, is_live_streamer, is_video_author, follow_user_num, fans_user_num,
+                friend_user_num, register_days, onehot_feat0, onehot_feat1, onehot_feat2, onehot_feat3,
+                onehot_feat4, onehot_feat5, onehot_feat6, onehot_feat7, onehot_feat8, onehot_feat9,
+                onehot_feat10, onehot_feat11, onehot_feat12, onehot_feat13, onehot_feat14, onehot_feat15,
+                onehot_feat16, onehot_feat17
         ) as nth_row
     from raw.users
     where user_id is not null

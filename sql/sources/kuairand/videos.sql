@@ -23,7 +23,7 @@ with
 
 typed as (
 
-    -- One row a video, whatever the files hold.
+    -- One row a video, whatever the files hold and in whichever order: every column decides.
     select
         $dt::date as dt,
         video_id,
@@ -37,7 +37,9 @@ typed as (
         string_split(tag, ',') as tags,
         row_number() over (
             partition by video_id
-            order by author_id, upload_dt, upload_type, music_id, tag
+            order by
+                author_id, video_type, upload_dt, upload_type, server_width, server_height, music_id,
+                music_type, tag
         ) as nth_row
     from raw.videos
     where video_id is not null

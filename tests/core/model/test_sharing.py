@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from lt4rec_core.model.masks import keep_all
 from lt4rec_core.model.network import SharedNet
-from lt4rec_core.model.sharing import task_logits
+from lt4rec_core.model.sharing import task_logits, trunk_logits
 
 
 @pytest.fixture
@@ -46,3 +46,11 @@ def test_the_gradient_of_a_removed_weight_is_exactly_zero(net, half):
     for name, weight in net.trunk_weights().items():
         assert not weight.grad[~half[name]].any()
         assert weight.grad[half[name]].any()
+
+
+def test_tasks_can_share_the_trunks_input(net, half):
+    fields = torch.randn(6, 5, 4)
+    inputs = net.interact(fields)
+
+    for task in net.tasks:
+        assert torch.equal(trunk_logits(net, task, inputs, half), task_logits(net, task, fields, half))

@@ -10,9 +10,10 @@ from lt4rec_core.model.pruning import prune_smallest
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.model.variants import VARIANTS, Variant, build_masks, build_network, get_variants
 from lt4rec_core.training.batches import generator_for
+from lt4rec_core.training.optimizers import make_optimizers
 from lt4rec_core.training.settings import TrainingConfig
 from lt4rec_core.training.tickets import PruneConfig
-from lt4rec_core.training.trainer import make_optimizers, predict, train
+from lt4rec_core.training.trainer import predict, train
 
 CONFIG = TrainingConfig(batch_size=32, learning_rate=0.01, embedding_learning_rate=0.1)
 NETWORKS = [name for name, variant in VARIANTS.items() if variant.sharing != "trees"]

@@ -1,28 +1,14 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from lt4rec_core.errors import ConfigError
-from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.training.chain import Chain
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.tickets import Ticket
 
 TASKS = get_tasks(["ctr", "cvr"])
 TRAINING = TrainingConfig(batch_size=32)
-
-
-@pytest.fixture
-def tickets(catalogue, small_network):
-    net = SharedNet(catalogue, ("ctr", "cvr"), small_network, torch.Generator().manual_seed(0))
-    g = torch.Generator().manual_seed(1)
-    masks = {
-        t: {n: torch.rand(w.shape, generator=g) < 0.4 for n, w in net.trunk_weights().items()}
-        for t in net.tasks
-    }
-    return {t: Ticket(task=t, metric="auc", best_i=1, rounds=(), mask=m) for t, m in masks.items()}
 
 
 @pytest.fixture

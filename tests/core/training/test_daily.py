@@ -5,37 +5,19 @@ import numpy as np
 import pytest
 import torch
 
-from lt4rec_core.errors import MaskError, MissingParentError, ModelStoreError, TrainingError
+from lt4rec_core.errors import MaskError, MissingParentError, TrainingError
 from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.tasks import get_tasks
-from lt4rec_core.training import daily
 from lt4rec_core.training.daily import Chain, load_nets, score_day, train_day
+from lt4rec_core.training.rowwise_adagrad import RowwiseAdagrad
+from lt4rec_core.training.settings import TrainingConfig
 from lt4rec_core.training.store import ModelStore
-from lt4rec_core.training.tickets import Ticket, initial_generator
-from lt4rec_core.training.trainer import TrainingConfig
+from lt4rec_core.training.task_adam import TaskAdam
+from lt4rec_core.training.tickets import initial_generator
 
 DAYS = [date(2022, 4, 29), date(2022, 4, 30), date(2022, 5, 1)]
 TASKS = get_tasks(["ctr", "cvr"])
 TRAINING = TrainingConfig(batch_size=32, learning_rate=0.01, embedding_learning_rate=0.1)
-
-
-@pytest.fixture
-def tickets(catalogue, small_network):
-    net = SharedNet(catalogue, ("ctr", "cvr"), small_network, torch.Generator().manual_seed(0))
-    g = torch.Generator().manual_seed(1)
-    masks = {
-        t: {n: torch.rand(w.shape, generator=g) < 0.4 for n, w in net.trunk_weights().items()}
-        for t in net.tasks
-    }
-    return {t: Ticket(task=t, metric="auc", best_i=1, rounds=(), mask=m) for t, m in masks.items()}
-
-
-@pytest.fixture(params=["snet", "baseline"])
-def chain(request, catalogue, small_network, tickets):
-    return Chain(
-        kind=request.param, catalogue=catalogue, tasks=TASKS, network=small_network, training=TRAINING,
-        tickets=tickets if request.param == "snet" else {}, seed=3,
-    )  # fmt: skip
 
 
 def run(store, chain, make_samples, days=DAYS, first=True):
@@ -69,9 +51,22 @@ def test_resuming_from_disk_equals_not_stopping_bit_for_bit(tmp_path, chain, mak
     assert [r.digest for r in stopped] == [r.digest for r in without_stop]
 
 
-def test_optimiser_state_is_part_of_what_continues(tmp_path, chain, make_samples, monkeypatch):
+def forget_moments(self, state):
+    """In the place of ``TaskAdam.load``."""
+
+
+def forget_accumulators(self, state, load=RowwiseAdagrad.load):
+    load(self, {**state, "accumulator": torch.zeros_like(state["accumulator"])})
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "load"), [(TaskAdam, forget_moments), (RowwiseAdagrad, forget_accumulators)]
+)
+def test_optimiser_state_is_part_of_what_continues(
+    tmp_path, chain, make_samples, monkeypatch, optimizer, load
+):
     with_state = run(ModelStore(tmp_path / "a"), chain, make_samples, DAYS[:2])[-1]
-    monkeypatch.setattr(daily.Optimizers, "load", lambda self, state: None)
+    monkeypatch.setattr(optimizer, "load", load)
     without = ModelStore(tmp_path / "b")
     run(without, chain, make_samples, DAYS[:1])
 
@@ -99,6 +94,21 @@ def test_scores_are_the_same_from_memory_and_from_disk(tmp_path, chain, make_sam
         assert np.array_equal(values, cold[name])
         assert values.dtype == np.float64
         assert ((values > 0) & (values < 1)).all()
+
+
+def test_who_scores_with_a_model_continues_it_without_reading_it_again(
+    tmp_path, chain, make_samples, monkeypatch
+):
+    undisturbed = run(ModelStore(tmp_path), chain, make_samples, DAYS[:2])
+    store, reads = ModelStore(tmp_path), []
+    load = ModelStore.load
+    monkeypatch.setattr(ModelStore, "load", lambda *args: reads.append(args) or load(*args))
+
+    score_day(store, chain, DAYS[0], make_samples(50, seed=99))
+    report = run(store, chain, make_samples, DAYS[1:2])[0]
+
+    assert len(reads) == 1
+    assert report.digest == undisturbed[1].digest
 
 
 def test_an_earlier_days_model_can_be_scored_while_a_later_one_is_warm(tmp_path, chain, make_samples):
@@ -168,17 +178,6 @@ def test_a_ticket_of_another_network_is_refused(tmp_path, chain, make_samples, s
         run(ModelStore(tmp_path), wider, make_samples, DAYS[:1])
 
 
-def test_a_model_copied_from_another_chain_is_refused(tmp_path, chain, make_samples):
-    store, other = ModelStore(tmp_path), replace(chain, seed=4)
-    run(store, chain, make_samples, DAYS[:1])
-    folder = store.folder(chain.kind, other.digest, DAYS[0])
-    folder.parent.mkdir(parents=True)
-    store.folder(chain.kind, chain.digest, DAYS[0]).rename(folder)
-
-    with pytest.raises(ModelStoreError, match=r"belongs to chain .*Was a folder copied by hand"):
-        run(store, other, make_samples, DAYS[1:2], first=False)
-
-
 def test_tickets_reach_every_day_unchanged(tmp_path, catalogue, small_network, tickets, make_samples):
     chain = Chain(
         kind="snet",
@@ -202,18 +201,6 @@ def test_tickets_reach_every_day_unchanged(tmp_path, catalogue, small_network, t
     assert reports[0].densities == {t: ticket.density for t, ticket in tickets.items()}
 
 
-def test_snet_is_one_network_and_the_baseline_one_per_task(tmp_path, chain, make_samples):
-    store = ModelStore(tmp_path)
-    run(store, chain, make_samples, DAYS[:1])
-
-    members = {name: net.tasks for name, net in load_nets(store, chain, DAYS[0])[0].items()}
-
-    if chain.kind == "snet":
-        assert members == {"shared": ("ctr", "cvr")}
-    else:
-        assert members == {"ctr": ("ctr",), "cvr": ("cvr",)}
-
-
 def test_data_versions_stand_beside_the_model_and_do_not_change_its_digest(tmp_path, chain, make_samples):
     samples = make_samples(100)
     digests = [
@@ -225,21 +212,3 @@ def test_data_versions_stand_beside_the_model_and_do_not_change_its_digest(tmp_p
 
     assert digests[0] == digests[1]
     assert ModelStore(tmp_path / "2").manifest(chain.kind, chain.digest, DAYS[0])["data_versions"] == {"t": 2}
-
-
-def test_with_rewind_snet_starts_where_the_tickets_did(tmp_path, catalogue, small_network, tickets):
-    chain = Chain(
-        kind="snet",
-        catalogue=catalogue,
-        tasks=TASKS,
-        network=small_network,
-        tickets=tickets,
-        restart="rewind",
-    )
-    ticket_start = SharedNet(catalogue, ("cvr",), small_network, initial_generator(0, "rewind", "cvr", 2))
-
-    start = daily._initial(chain).nets["shared"]
-
-    assert torch.equal(start.table, ticket_start.table)
-    for name, weight in start.trunk_weights().items():
-        assert torch.equal(weight, ticket_start.trunk_weights()[name])

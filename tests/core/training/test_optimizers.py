@@ -3,54 +3,13 @@ import torch
 
 from lt4rec_core.errors import ModelStoreError
 from lt4rec_core.model.network import SharedNet
-from lt4rec_core.training.optimizers import RowwiseAdagrad
-from lt4rec_core.training.trainer import TrainingConfig, make_optimizers
+from lt4rec_core.training.optimizers import make_optimizers
+from lt4rec_core.training.settings import TrainingConfig
 
 
 @pytest.fixture
 def net(catalogue, small_network):
     return SharedNet(catalogue, ("ctr", "cvr"), small_network, torch.Generator().manual_seed(0))
-
-
-def test_adagrad_moves_rows_as_its_definition_says(net, make_samples):
-    samples = make_samples(6)
-    lookup = net.lookup(samples.ids, samples.lists)
-    gradient = torch.randn(6, net.layout.n_fields, 4)
-    before = net.table.detach().clone()
-
-    # The definition, with loops: a list spreads its gradient evenly over its ids that are not padding.
-    total = torch.zeros_like(before)
-    for b in range(6):
-        for f, row in enumerate(lookup.ids[b].tolist()):
-            total[row] += gradient[b, f]
-        real = [r for r in lookup.lists["m_history"][b].tolist() if r != net.layout.list_offsets["m_history"]]
-        for row in real:
-            total[row] += gradient[b, -1] / len(real)
-    accumulator = 0.5 + (total**2).mean(1)
-    expected = before - 0.1 * total / (accumulator.sqrt() + 1e-3).unsqueeze(1)
-
-    optimizer = RowwiseAdagrad(net, learning_rate=0.1, eps=1e-3, initial=0.5)
-    optimizer.step(lookup, gradient)
-
-    assert torch.allclose(net.table, expected, atol=1e-6)
-    assert torch.allclose(optimizer.accumulator, accumulator, atol=1e-6)
-
-
-def test_adagrad_leaves_rows_outside_the_batch_bit_identical(net, make_samples):
-    samples = make_samples(3)
-    lookup = net.lookup(samples.ids, samples.lists)
-    used = torch.cat([lookup.ids.flatten(), lookup.lists["m_history"].flatten()]).unique().long()
-    unused = torch.ones(net.layout.n_rows, dtype=torch.bool)
-    unused[used] = False
-    before = net.table.detach().clone()
-    optimizer = RowwiseAdagrad(net, learning_rate=0.1, eps=1e-8, initial=0.0)
-
-    for _ in range(3):
-        optimizer.step(lookup, torch.randn(3, net.layout.n_fields, 4))
-
-    assert torch.equal(net.table[unused], before[unused])
-    assert not optimizer.accumulator[unused].any()
-    assert not torch.equal(net.table[used], before[used])
 
 
 def test_the_state_survives_a_round_trip_and_steps_on_alike(net, catalogue, small_network, make_samples):
@@ -73,7 +32,14 @@ def test_the_state_survives_a_round_trip_and_steps_on_alike(net, catalogue, smal
 def test_a_state_of_another_network_is_refused(net):
     optimizers = make_optimizers(net, TrainingConfig())
 
-    with pytest.raises(ModelStoreError, match="missing or has another number of rows"):
+    with pytest.raises(ModelStoreError, match=r"table's state lacks \['rows', 'values'\]"):
         optimizers.load({"table.accumulator": torch.zeros(3)})
     with pytest.raises(ModelStoreError, match=r"optimiser state of 'trunk\.0\.weight' is missing"):
         optimizers.load({**optimizers.state(), "ctr/trunk.1.weight.step": torch.tensor(1.0)})
+
+
+def test_each_task_has_its_own_pace(net):
+    optimizers = make_optimizers(net, TrainingConfig(learning_rate=0.01, task_weights={"cvr": 0.5}))
+
+    assert optimizers.tasks["ctr"].learning_rate == 0.01
+    assert optimizers.tasks["cvr"].learning_rate == 0.005

@@ -11,9 +11,10 @@ from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.sharing import task_logits
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.training.batches import Batch, generator_for, iterate_joint_batches
+from lt4rec_core.training.optimizers import JOINT, make_optimizers
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.steps import JOINT, joint_stepper, single_step
-from lt4rec_core.training.trainer import make_optimizers, train
+from lt4rec_core.training.steps import joint_stepper, single_step
+from lt4rec_core.training.trainer import train
 
 CTR, CVR = get_tasks(["ctr", "cvr"])
 JOINT_STEPS = TrainingConfig(batch_size=64, learning_rate=0.01, steps="joint", unknown_dropout=0.0)

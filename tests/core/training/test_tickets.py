@@ -71,7 +71,8 @@ def test_the_metric_of_a_round_is_that_of_a_network_trained_through_its_mask(
 
     # Once more by hand: a fresh draw for round 1, trained through mask 1 and validated through it.
     from lt4rec_core.training.batches import generator_for
-    from lt4rec_core.training.trainer import make_optimizers, train
+    from lt4rec_core.training.optimizers import make_optimizers
+    from lt4rec_core.training.trainer import train
 
     net = SharedNet(catalogue, ("ctr",), small_network, initial_generator(0, "reinitialise", "ctr", 1))
     masks = {"ctr": ticket.mask}

@@ -9,7 +9,9 @@ from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.pruning import expand_neurons
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.training.batches import generator_for, rows_of_task
-from lt4rec_core.training.trainer import TrainingConfig, make_optimizers, predict, train
+from lt4rec_core.training.optimizers import make_optimizers
+from lt4rec_core.training.settings import TrainingConfig
+from lt4rec_core.training.trainer import predict, train
 
 CTR, CVR = get_tasks(["ctr", "cvr"])
 CONFIG = TrainingConfig(batch_size=32, learning_rate=0.01, embedding_learning_rate=0.1)

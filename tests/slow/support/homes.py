@@ -18,6 +18,8 @@ from lt4rec_core.data.lake import Lake
 
 BIN = Path(sys.executable).parent
 TICKET_DAYS = 2
+PATIENCE = 1200
+"""Seconds that any process may take, the server with all its tests included."""
 
 SMALL_LEARNING = """
 [network]
@@ -118,9 +120,14 @@ class Started:
 
     process: subprocess.Popen
     log: Path
+    started: float = field(default_factory=time.monotonic)
 
     @property
     def is_running(self) -> bool:
+        """Whether it has not ended yet; one that hangs fails the test."""
+        assert time.monotonic() - self.started < PATIENCE, (
+            f"still running after {PATIENCE} s:\n{self.printed()[-4000:]}"
+        )
         return self.process.poll() is None
 
     def printed(self) -> str:
