@@ -11,7 +11,7 @@ from torch import Tensor
 from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.config import check, from_mapping
 from lt4rec_core.data.loading import SampleSet
-from lt4rec_core.evaluation.metrics import auc_score, mse_loss
+from lt4rec_core.evaluation.metrics import auc_score, mse_loss, pcoc
 from lt4rec_core.experiments.splits import RaceData
 from lt4rec_core.model.boosting import Boosting, BoostingConfig
 from lt4rec_core.model.masks import Mask, density
@@ -214,6 +214,30 @@ def entire_space(samples: SampleSet) -> tuple[SampleSet, Tensor]:
     weights = torch.where(clicked, 1 / share if share else 0.0, 1.0)
     labels = {**samples.labels, ENTIRE_SPACE_LABEL: label}
     return SampleSet(samples.ids, samples.lists, labels, samples.kept), weights
+
+
+def calibration(samples: SampleSet, scores: Scores, below: float = 0.1) -> dict[str, float]:
+    """How far off predictions are on the whole, and on the clicks that were hardly watched.
+
+    On the latter click and watch pull apart; rows that weigh them bend calibration there.
+
+    Returns:
+        ``<task>_pcoc``, predicted over observed on all of the task's samples; of the clicks watched less than
+        ``below``, ``ctr_mean_hardly`` the mean pCTR (all were clicked), ``cvr_bias_hardly`` the mean of pCVR
+        less watch ratio, ``cvr_mse_hardly``. What the row or the samples lack is left out.
+    """
+    found: dict[str, float] = {}
+    for task in get_tasks([name for name in ("ctr", "cvr") if name in scores]):
+        rows = rows_of_task(samples, task)
+        found[f"{task.name}_pcoc"] = pcoc(samples.labels[task.label][rows].double(), scores[task.name][rows])
+    watch = samples.labels["watch_ratio"].double().numpy()
+    hardly = (samples.labels[CLICK_LABEL] == 1).numpy() & (watch < below)
+    if hardly.any() and "ctr" in scores:
+        found["ctr_mean_hardly"] = float(scores["ctr"][hardly].mean())
+    if hardly.any() and "cvr" in scores:
+        found["cvr_bias_hardly"] = float((scores["cvr"] - watch)[hardly].mean())
+        found["cvr_mse_hardly"] = mse_loss(watch[hardly], scores["cvr"][hardly])
+    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def judge(samples: SampleSet, scores: Scores) -> dict[str, float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.errors import Lt4recError, TrainingError
-from lt4rec_core.experiments.fitting import FitSettings, Fitted, fit, judge
+from lt4rec_core.experiments.fitting import FitSettings, Fitted, calibration, fit, judge
 from lt4rec_core.experiments.records import Cell, Frozen, Records, race_digest
 from lt4rec_core.experiments.splits import RaceData
 from lt4rec_core.experiments.tuning import Checkpoint, TuningConfig, ticket_training, tune
@@ -21,6 +21,12 @@ from lt4rec_core.training.store import ModelStore
 
 SINGLE_TASK = ("base_ctr", "base_cvr")
 """Tuned first: their settings search the tickets of all rows."""
+
+LABEL_SHARES = (1.0, 0.3, 0.1, 0.03)
+"""The label shares of the scarcity curve; each is a race of its own, on samples of a thinned lake."""
+
+SCARCITY_ROWS = (*SINGLE_TASK, "hard_sharing", "s_weight", "random_masks_independent")
+"""The rows of the scarcity curve."""
 
 
 @dataclass
@@ -87,7 +93,8 @@ class Race:
             )
         scores = fitted.predict(self._test)
         metrics = judge(self._test, scores)
-        self.records.save_cell(frozen, seed, scores, metrics, {"densities": fitted.densities})
+        beside = {"densities": fitted.densities, "calibration": calibration(self._test, scores)}
+        self.records.save_cell(frozen, seed, scores, metrics, beside)
         return self.records.cell(frozen, seed)
 
     @cached_property

@@ -6,7 +6,7 @@ there is finished; one that was interrupted is not there.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class Cell:
     densities: Mapping[str, float]
     scores: Scores
     """Per task one score for each test sample."""
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    """As ``fitting.calibration`` gives it."""
 
     @property
     def pair(self) -> tuple[str, int]:
@@ -152,7 +154,16 @@ class Records:
             key.removeprefix("p_"): value.numpy() for key, value in saved.tensors.items()
         }
         told = saved.manifest
-        return Cell(name, seed, self.race, frozen.digest, told["metrics"], told.get("densities", {}), scores)
+        return Cell(
+            variant=name,
+            seed=seed,
+            race=self.race,
+            frozen=frozen.digest,
+            metrics=told["metrics"],
+            densities=told.get("densities", {}),
+            scores=scores,
+            calibration=told.get("calibration", {}),
+        )
 
     def _cell_identity(self, frozen: Frozen, seed: int) -> dict[str, Any]:
         return {

@@ -99,7 +99,7 @@ _ROWS = (
     ),
     Variant(name="s_weight", description="Algorithm 1: one trunk, each task through its ticket", **_SPARSE),
     Variant(
-        name="s_weight_sparsest", pruning=(("choose", "last"),), **_SPARSE,
+        name="s_weight_fixed_sparsity", pruning=(("choose", "last"),), **_SPARSE,
         description="S-Weight at the last round's sparsity, whatever validation says of it",
     ),
     Variant(
@@ -136,6 +136,11 @@ _ROWS = (
     Variant(
         name="random_masks_independent", group="control", masks="random_independent",
         description="A random mask for each task, as dense as its ticket",
+    ),
+    Variant(
+        name="random_masks_fixed_sparsity", group="control", masks="random_independent",
+        pruning=(("choose", "last"),),
+        description="A random mask for each task, as dense as the last round's",
     ),
     Variant(
         name="full_sharing_joint", group="control", training=(("steps", "joint"),),

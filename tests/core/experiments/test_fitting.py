@@ -9,6 +9,7 @@ from lt4rec_core.errors import ConfigError
 from lt4rec_core.evaluation.metrics import auc_score, mse_loss
 from lt4rec_core.experiments.fitting import (
     FitSettings,
+    calibration,
     entire_space,
     find_or_load_ticket,
     fit,
@@ -131,3 +132,24 @@ def test_esmms_label_is_click_times_watch_and_known_clicks_stand_for_the_unknown
     assert weights[known].tolist() == [2.0, 2.0, 1, 1, 1, 1]
     # the weighted mean is what all labels would be expected to give: half the impressions, watched to 0.75
     assert float((label * weights)[known].sum() / weights[known].sum()) == 0.375
+
+
+def test_calibration_is_reported_on_all_samples_and_on_clicks_hardly_watched(make_samples):
+    samples = make_samples(4)
+    nan = float("nan")
+    samples.labels["is_click"] = torch.tensor([1.0, 1, 1, 0])
+    samples.labels["watch_ratio"] = torch.tensor([0.0, 0.05, 0.75, nan], dtype=torch.float64)
+    scores = {"ctr": np.array([0.5, 0.7, 0.9, 0.3]), "cvr": np.array([0.2, 0.15, 0.65, 0.9])}
+
+    found = calibration(samples, scores)
+
+    assert found == pytest.approx(
+        {
+            "ctr_pcoc": 2.4 / 3,
+            "cvr_pcoc": 1.0 / 0.8,
+            "ctr_mean_hardly": 0.6,
+            "cvr_bias_hardly": (0.2 + 0.1) / 2,
+            "cvr_mse_hardly": (0.04 + 0.01) / 2,
+        }
+    )
+    assert set(calibration(samples, {"ctr": scores["ctr"]})) == {"ctr_pcoc", "ctr_mean_hardly"}

@@ -6,7 +6,7 @@ import pytest
 from lt4rec_core.errors import MaskError, ModelStoreError, TrainingError
 from lt4rec_core.experiments import fitting
 from lt4rec_core.experiments import race as race_module
-from lt4rec_core.experiments.fitting import fit, judge
+from lt4rec_core.experiments.fitting import calibration, fit, judge
 from lt4rec_core.training.trainer import train as real_train
 
 
@@ -35,6 +35,7 @@ def test_a_cell_is_the_frozen_row_refitted_and_scored_on_the_test_days(make_race
     assert all(np.array_equal(cell.scores[task], scores[task]) for task in ("ctr", "cvr"))
     assert cell.metrics == judge(test, scores)
     assert cell.densities == by_hand.densities
+    assert cell.calibration == calibration(test, scores)
     assert len(race.data.refit) == 5 * 120
 
 
