@@ -29,7 +29,14 @@ from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.optimizers import make_optimizers
 from lt4rec_core.training.settings import TrainingConfig
 from lt4rec_core.training.store import ModelStore
-from lt4rec_core.training.tickets import PruneConfig, TicketKey, find_ticket, initial_generator
+from lt4rec_core.training.tickets import (
+    CHOICES,
+    PruneConfig,
+    TicketKey,
+    choose_round,
+    find_ticket,
+    initial_generator,
+)
 from lt4rec_core.training.trainer import predict, train
 
 Scores = dict[str, np.ndarray]
@@ -193,11 +200,17 @@ def find_or_load_ticket(
     )  # fmt: skip
     if store.has_ticket(key, task):
         return store.load_ticket(key, task).mask
+    (found,), masks = get_tasks([task]), list[Mask]()
     ticket = find_ticket(
-        data.catalogue, get_tasks([task])[0], data.ticket_train, data.ticket_valid,
+        data.catalogue, found, data.ticket_train, data.ticket_valid,
         network=key.network, training=training, pruning=settings.pruning, seed=seed, views=dict(views),
+        on_mask=masks.append,
     )  # fmt: skip
-    store.save_ticket(key, ticket)
+    for choose in CHOICES:  # one search serves the rows that choose among its rounds in another way
+        pruning = replace(settings.pruning, choose=choose)
+        best_i = choose_round(list(ticket.rounds), found, pruning)
+        chosen = replace(ticket, best_i=best_i, mask=masks[best_i])
+        store.save_ticket(replace(key, pruning=pruning), chosen)
     return ticket.mask
 
 

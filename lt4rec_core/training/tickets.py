@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -22,6 +22,10 @@ from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.optimizers import make_optimizers
 from lt4rec_core.training.settings import TrainingConfig
 from lt4rec_core.training.trainer import Progress, predict, train
+
+Choice = Literal["best", "sparsest_within_one_se", "last"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+"""How the round of the ticket can be chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +48,7 @@ class PruneConfig:
     restart: Literal["reinitialise", "rewind"] = "reinitialise"
     """Before each round draw new values for everything (the paper), or return to the first ones."""
 
-    choose: Literal["best", "sparsest_within_one_se", "last"] = "best"
+    choose: Choice = "best"
     """The round of the best validation metric (the paper), the sparsest within one standard error of it, or
     the last one: a fixed sparsity."""
 
@@ -62,7 +66,7 @@ class PruneConfig:
             ("unit", ("weight", "neuron")),
             ("scope", ("layer", "global")),
             ("restart", ("reinitialise", "rewind")),
-            ("choose", ("best", "sparsest_within_one_se", "last")),
+            ("choose", CHOICES),
         ):
             found = getattr(self, name)
             check(found in known, f"{name} must be one of {known}, got {found!r}.")
@@ -151,6 +155,7 @@ def find_ticket(
     views: Mapping[str, int] | None = None,
     progress: Callable[[int, Progress], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
+    on_mask: Callable[[Mask], None] | None = None,
 ) -> Ticket:
     """Search one task's ticket. No test day is ever handed in.
 
@@ -166,6 +171,7 @@ def find_ticket(
         views: dimensions that only one task sees, as ``SharedNet`` takes them.
         progress: called while a round trains, with its number.
         on_round: called when a round is done.
+        on_mask: called then with the round's mask: of one search ``choose_round`` can choose in several ways.
 
     Returns:
         The ticket, with all rounds.
@@ -184,6 +190,8 @@ def find_ticket(
         rounds.append(done)
         if on_round:
             on_round(done)
+        if on_mask:
+            on_mask(mask)
     best_i = choose_round(rounds, task, pruning)
     return Ticket(task=task.name, metric=task.metric, best_i=best_i, rounds=tuple(rounds), mask=masks[best_i])
 

@@ -76,7 +76,7 @@ def test_rows_share_their_tickets_and_they_are_searched_with_the_tasks_own_setti
     base = replace(base, ticket_training=rates)
     data, store = make_data(), ModelStore(tmp_path)
 
-    for name in ("s_weight", "random_masks_independent", "s_weight_taskbalance"):
+    for name in ("s_weight", "random_masks_independent", "s_weight_taskbalance", "s_weight_fixed_sparsity"):
         fit(settings_for(VARIANTS[name], base), data, data.train, 0, store)
 
     assert searched == [("ctr", 0.02), ("cvr", 0.03)]
@@ -153,3 +153,19 @@ def test_calibration_is_reported_on_all_samples_and_on_clicks_hardly_watched(mak
         }
     )
     assert set(calibration(samples, {"ctr": scores["ctr"]})) == {"ctr_pcoc", "ctr_mean_hardly"}
+
+
+def test_a_ticket_chosen_in_another_way_is_the_one_a_search_of_its_own_would_have_found(
+    make_data, base, tmp_path
+):
+    data, base = make_data(), replace(base, pruning=replace(base.pruning, n_pruning=3))
+    rows = [settings_for(VARIANTS[name], base) for name in ("s_weight", "s_weight_fixed_sparsity")]
+    shared = ModelStore(tmp_path / "shared")
+    find_or_load_ticket(rows[0], data, "cvr", 0, shared)
+
+    found, alone = (
+        find_or_load_ticket(rows[1], data, "cvr", 0, store) for store in (shared, ModelStore(tmp_path / "a"))
+    )
+
+    assert all(torch.equal(found[name], alone[name]) for name in alone)
+    assert found["trunk.0.weight"].sum() < 0.2 * found["trunk.0.weight"].numel()
