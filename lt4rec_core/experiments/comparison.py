@@ -68,16 +68,23 @@ def compare(
         cells: of all rows, each under the same seeds (and data sets) as its reference.
         references: metric to the row it is compared with.
         best: metric to the best reachable value, where the truth is known.
-        test: the test samples with ``user_id`` kept beside; None leaves out the user bootstrap.
+        test: the test samples with ``user_id`` kept beside; None leaves out the user bootstrap, which cells
+            of several data sets cannot have.
         n_replicates: how many times users are drawn.
         seed: of those draws.
 
     Raises:
-        TrainingError: a reference is missing, or the seeds differ.
+        TrainingError: a reference is missing, the seeds differ, or users of several data sets are asked for.
     """
     by_row: dict[str, dict[tuple[str, int], Cell]] = {}
     for cell in cells:
         by_row.setdefault(cell.variant, {})[cell.pair] = cell
+    races = {race for row in by_row.values() for race, _ in row}
+    if test is not None and len(races) > 1:
+        raise TrainingError(
+            f"The cells are of {len(races)} data sets, which have no users in common to draw from. "
+            "Leave out test=, or compare one data set at a time."
+        )
     rows = []
     for metric, reference in references.items():
         measured = {name: row for name, row in by_row.items() if metric in next(iter(row.values())).metrics}

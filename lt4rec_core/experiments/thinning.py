@@ -74,7 +74,7 @@ def thin(
 
     Args:
         base: the lake with all labels; only read.
-        home: a folder for this share and seed.
+        home: below it each share and seed has a lake of its own, ``labels-<share>-<seed>``.
         source: of the base.
         files: table to its SQL file.
         days: in order, from the first day of the base that any feature of them reads.
@@ -89,8 +89,8 @@ def thin(
     Raises:
         LakeError, SqlFileError: as ``run_sql``.
     """
-    own = (LABELS, *FROM_THINNED, SAMPLES)
-    scarce, whole = ThinnedLake(home, base, own), ThinnedLake(home, base, set(own) - {LABELS})
+    own, folder = (LABELS, *FROM_THINNED, SAMPLES), Path(home) / f"labels-{share:g}-{seed}"
+    scarce, whole = ThinnedLake(folder, base, own), ThinnedLake(folder, base, set(own) - {LABELS})
     scarce.create(files[table] for table in own)
     done = set(whole.days(SAMPLES))
     for day in sorted(days):

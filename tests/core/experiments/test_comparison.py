@@ -77,6 +77,13 @@ def test_data_sets_are_pairs_like_seeds():
     assert compare(cells, references={"cvr_mse": "base_cvr"})[0].n_seeds == 2
 
 
+def test_several_data_sets_have_no_users_in_common(make_samples):
+    cells = [cell(v, 0, race, cvr_mse=0.1) for race in "ab" for v in ("base_cvr", "x")]
+
+    with pytest.raises(TrainingError, match="no users in common"):
+        compare(cells, references={"cvr_mse": "base_cvr"}, test=make_samples(5))
+
+
 def test_unpaired_seeds_and_a_missing_reference_are_refused():
     cells = [cell("base_cvr", s, cvr_mse=0.1) for s in (0, 1)] + [cell("x", 0, cvr_mse=0.1)]
 

@@ -92,7 +92,7 @@ def test_what_judges_keeps_its_labels_and_training_drops_those_the_features_lack
     lake = home.thinned(tmp_path, 0.3)
     samples = home.load(lake)
     with home.lake.scratch() as con:
-        scan = Lake(tmp_path).snapshot(LABELS).select(None, None)
+        scan = Lake(lake.home).snapshot(LABELS).select(None, None)
         left = con.execute(f"select user_id, video_id, occurred_at from ({scan})").fetchall()
 
     every = home.load(home.lake)
@@ -105,10 +105,19 @@ def test_what_judges_keeps_its_labels_and_training_drops_those_the_features_lack
 def test_the_lake_beneath_is_not_touched_and_finished_days_stay(home, tmp_path):
     before = {table: home.lake.version(table) for table in home.files}
     lake = home.thinned(tmp_path, 0.3)
-    versions = {table: Lake(tmp_path).version(table) for table in ("training.samples", LABELS)}
+    versions = {table: Lake(lake.home).version(table) for table in ("training.samples", LABELS)}
 
     home.thinned(tmp_path, 0.3)
 
     assert {table: home.lake.version(table) for table in home.files} == before
-    assert {table: Lake(tmp_path).version(table) for table in versions} == versions
+    assert {table: Lake(lake.home).version(table) for table in versions} == versions
     assert lake.days("training.samples") == home.days
+
+
+def test_each_share_and_seed_has_a_lake_of_its_own(home, tmp_path):
+    homes = {
+        thin(home.lake, tmp_path, home.source, home.files, [], home.params, share, seed).home
+        for share, seed in ((0.1, 1), (0.1, 2), (0.03, 1))
+    }
+
+    assert len(homes) == 3
