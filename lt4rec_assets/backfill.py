@@ -5,7 +5,6 @@ depends on it, by partition, and nothing else.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from time import monotonic
 from uuid import uuid4
@@ -13,36 +12,17 @@ from uuid import uuid4
 import dagster as dg
 
 from lt4rec_assets.definitions import beta_features, build_definitions
+from lt4rec_assets.defs.models import SNET
+from lt4rec_assets.defs.tickets import TICKET
 from lt4rec_assets.home import prepare_home
+from lt4rec_assets.outcome import Cell, Outcome, name_of
 from lt4rec_assets.project import Project
 from lt4rec_assets.settings import Settings
 from lt4rec_core.errors import ConfigError
 
-Cell = tuple[dg.AssetKey, str | None]
-"""One partition of one asset; None where the asset has no partitions."""
-
+SAMPLES = dg.AssetKey(["training", "samples"])
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 BACKFILL_TAG = "lt4rec/backfill"
-
-
-@dataclass
-class Outcome:
-    """What a backfill made of each cell."""
-
-    green: list[Cell] = field(default_factory=list)
-    failed: dict[Cell, str] = field(default_factory=dict)
-    """Cell -> why."""
-
-    blocked: dict[Cell, str] = field(default_factory=dict)
-    """Cell -> the partition it waits for."""
-
-    waiting: dict[Cell, str] = field(default_factory=dict)
-    """Cell -> what it waits for, where that is no fault: the ticket window is not complete."""
-
-    @property
-    def ok(self) -> bool:
-        """True unless something failed, or was blocked by what failed."""
-        return not self.failed and not self.blocked
 
 
 class Backfill:
@@ -74,32 +54,68 @@ class Backfill:
         """
         self._check_range(first, last)
         selected = self._selected(select)
+        tables = [k for k in selected if not self._is_per_task(k) and not self._needs_tickets(k)]
+        per_task = [k for k in selected if self._is_per_task(k)]
+        models = [k for k in selected if self._needs_tickets(k)]
         self._present = {key: self._materialised(key) for key in self._graph.get_all_asset_keys()}
+        if per_task or models:
+            self._forget_tickets_of_other_settings()
         window_end = self._project.settings.ticket_window[-1]
-        waiting: list[date] = []
+        waiting, drawn = self._earlier_days_that_wait(first, models), False
         n_days = (last - first).days + 1
         for i in range(n_days):
             day = first + timedelta(days=i)
             started = monotonic()
-            self._run_day(day, [k for k in selected if not self._needs_tickets(k)])
+            self._run_day(day, tables)
             waiting.append(day)
             if day >= window_end or self._tickets_found():
-                self._run_tickets([k for k in selected if self._is_per_task(k)])
+                if not drawn:
+                    self._run_tickets(per_task, again=select != "*")
+                    drawn = True
                 for ready in waiting:
-                    self._run_day(ready, [k for k in selected if self._needs_tickets(k)])
+                    self._run_day(ready, models)
                 waiting = []
             self._say(f"[{i + 1}/{n_days}] {day}  {monotonic() - started:5.1f} s  {self._summary_of(day)}")
         for day in waiting:
-            for key in selected:
-                if self._needs_tickets(key) and self._has(key, day):
+            for key in models:
+                if self._has(key, day):
                     self._outcome.waiting[key, day.isoformat()] = f"the ticket window, until {window_end}"
         self._run_unpartitioned([k for k in selected if not self._graph.get(k).is_partitioned])
         return self._outcome
+
+    # what is there already
+
+    def _forget_tickets_of_other_settings(self) -> None:
+        """A ticket counts if the store has it under the settings of now, not if Dagster once saw one."""
+        from lt4rec_assets.learning import Learning
+
+        found = Learning.of(self._project).found_masks()
+        self._present[TICKET] &= set(found)
+
+    def _tickets_found(self) -> bool:
+        return self._present[TICKET] >= set(self._project.settings.tasks)
+
+    def _earlier_days_that_wait(self, first: date, models: Sequence[dg.AssetKey]) -> list[date]:
+        """Days before the range whose samples are there while their models still wait for the tickets.
+
+        They come about when the days of the ticket window are run one by one.
+        """
+        if self._tickets_found() or not models:
+            return []
+        samples, snet = self._present[SAMPLES], self._present[SNET]
+        start = self._project.settings.start
+        days = (start + timedelta(days=i) for i in range((first - start).days))
+        return [day for day in days if day.isoformat() in samples and day.isoformat() not in snet]
 
     # which cells there are
 
     def _check_range(self, first: date, last: date) -> None:
         daily = self._project.partitions.daily.get_partition_keys()
+        if not daily:
+            raise ConfigError(
+                f"this home has no day yet: LT4REC_START is {self._project.settings.start}, "
+                "and a day is there once it is over."
+            )
         for name, day in (("--from", first), ("--to", last)):
             if day.isoformat() not in daily:
                 raise ConfigError(
@@ -135,10 +151,6 @@ class Backfill:
         days = self._graph.get(key).partitions_def
         return days is not None and days.has_partition_key(day.isoformat())
 
-    def _tickets_found(self) -> bool:
-        key = dg.AssetKey(["tickets", "ticket"])
-        return self._present[key] >= set(self._project.settings.tasks)
-
     # running them
 
     def _run_day(self, day: date, keys: Sequence[dg.AssetKey]) -> None:
@@ -154,10 +166,11 @@ class Backfill:
             groups.setdefault(str(self._graph.get(key).partitions_def), []).append(key)
         yield from groups.values()
 
-    def _run_tickets(self, keys: Sequence[dg.AssetKey]) -> None:
+    def _run_tickets(self, keys: Sequence[dg.AssetKey], again: bool) -> None:
+        """Find what is not found yet; with ``again`` run every task, which reuses what is there."""
         for task in self._project.settings.tasks:
-            missing = [k for k in keys if task not in self._present[k]]
-            if missing:
+            missing = [k for k in keys if again or task not in self._present[k]]
+            if missing and self._missing_parent(missing[0], task, among=[]) is None:
                 self._say(f"    finding the ticket of {task} on the ticket window")
             self._run(missing, task)
 
@@ -186,6 +199,8 @@ class Backfill:
             tags=self._tags,
             raise_on_error=False,
         )
+        if any(_is_interrupt(event) for event in result.filter_events(lambda e: e.is_step_failure)):
+            raise KeyboardInterrupt  # Dagster made a failed step of it; the person meant the backfill
         made = {event.asset_key for event in result.get_asset_materialization_events()}
         reasons = {e.step_key: _reason(e) for e in result.filter_events(lambda e: e.is_step_failure)}
         for key in cells:
@@ -231,43 +246,6 @@ class Backfill:
         return ", ".join(parts)
 
 
-def name_of(cell: Cell) -> str:
-    """``samples/clicks[2022-04-25]``."""
-    key, partition = cell
-    return key.to_user_string() + (f"[{partition}]" if partition else "")
-
-
-def closing_lines(outcome: Outcome) -> list[str]:
-    """Say last what is green and what is not; the exit status follows from the same."""
-    lines = [
-        *(f"FAILED   {name_of(cell)}: {why}" for cell, why in outcome.failed.items()),
-        *_by_asset("blocked", outcome.blocked),
-        *_by_asset("waiting", outcome.waiting),
-    ]
-    counts = (
-        f"{len(outcome.green)} green, {len(outcome.failed)} failed, "
-        f"{len(outcome.blocked)} blocked, {len(outcome.waiting)} waiting"
-    )
-    return [*lines, counts]
-
-
-def _by_asset(word: str, cells: dict[Cell, str]) -> Iterator[str]:
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for (key, partition), why in cells.items():
-        grouped.setdefault((key.to_user_string(), why), []).append(partition or "")
-    for (asset, why), days in grouped.items():
-        span = days[0] if len(days) == 1 else f"{min(days)}..{max(days)}, {len(days)} partitions"
-        yield f"{word}  {asset}[{span}] waits for {why}"
-
-
-def _reason(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error.cause if data.error and data.error.cause else data.error
-    return error.message.strip() if error else "unknown; see the run in the UI"
-
-
 def run_backfill(
     settings: Settings, first: date, last: date, select: str = "*", *, say: Callable[[str], None]
 ) -> Outcome:
@@ -283,3 +261,16 @@ def run_backfill(
     tags = {BACKFILL_TAG: uuid4().hex[:8]}
     with dg.DagsterInstance.get() as instance:
         return Backfill(definitions, project, instance, say=say, tags=tags).run(first, last, select)
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error.cause if data.error and data.error.cause else data.error
+    return error.message.strip() if error else "unknown; see the run in the UI"
+
+
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == "DagsterExecutionInterruptedError"

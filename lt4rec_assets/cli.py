@@ -19,6 +19,9 @@ WIDE = 10_000
 """Columns of a table that goes to a file or a pipe: it is cut nowhere."""
 
 
+WORKSPACE = Path(__file__).resolve().parent.parent / "workspace.yaml"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; an error made on purpose is one clear line and exit status 2."""
     args = _parser().parse_args(arguments)
@@ -74,7 +77,8 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _backfill(args: argparse.Namespace) -> int:
-    from lt4rec_assets.backfill import closing_lines, run_backfill
+    from lt4rec_assets.backfill import run_backfill
+    from lt4rec_assets.outcome import closing_lines
 
     outcome = run_backfill(read_settings(), args.first, args.last, args.select, say=_say)
     for line in closing_lines(outcome):
@@ -114,8 +118,8 @@ def _ui(args: argparse.Namespace) -> int:
             "127.0.0.1",
             "--port",
             str(args.port),
-            "-m",
-            "lt4rec_assets.definitions",
+            "--workspace",
+            str(WORKSPACE),
         ],
     )
 

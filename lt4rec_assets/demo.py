@@ -1,13 +1,13 @@
 """``make demo``: simulate 14 days, materialise the graph, and say what came out of it."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from lt4rec_assets.backfill import closing_lines, run_backfill
+from lt4rec_assets.backfill import run_backfill
 from lt4rec_assets.home import writing
+from lt4rec_assets.outcome import closing_lines
 from lt4rec_assets.settings import Settings, read_settings
 from lt4rec_core.data.analyst import connect, query
 
@@ -45,9 +45,8 @@ METRICS = """
 
 def run_demo() -> int:
     """Run the demo in the configured home; 0 when everything is green."""
-    env = {k: v for k, v in os.environ.items() if k not in IGNORED}
-    _choose_size(read_settings(env).home)
-    settings = read_settings(env)
+    _choose_size(read_settings(ignore=IGNORED).home)
+    settings = read_settings(ignore=IGNORED)
     if settings.end is None:
         raise AssertionError("a generated source has a last day of its own")
     started = monotonic()

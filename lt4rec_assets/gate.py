@@ -53,20 +53,22 @@ def publish_gated(
     """
     from lt4rec_core.quality.audit import audit
 
-    report = audit(
-        lake,
-        project.source,
-        project.tables[staged.table],
-        staged,
-        params=project.sql_params(staged.day),
-        report_dir=lake.home / "reports",
-    )
-    results = [_as_dagster(result, str(report.page)) for result in report.results]
-    if not report.passed:
-        lake.discard(staged)
-        yield from results
-        raise _refusal(staged, report.results, str(report.page))
-    published = lake.publish(staged)
+    try:
+        report = audit(
+            lake,
+            project.source,
+            project.tables[staged.table],
+            staged,
+            params=project.sql_params(staged.day),
+            report_dir=lake.home / "reports",
+        )
+        results = [_as_dagster(result, str(report.page)) for result in report.results]
+        if not report.passed:
+            yield from results
+            raise _refusal(staged, report.results, str(report.page))
+        published = lake.publish(staged)
+    finally:
+        lake.discard(staged)  # whatever came of it, nothing unpublished stays behind
     yield dg.MaterializeResult(
         metadata={
             **metadata,
@@ -85,12 +87,14 @@ def clear_failure() -> Iterator[None]:
     """
     try:
         yield
-    except Lt4recError as error:
+    except (Lt4recError, OSError) as error:  # an OSError names its file and what the system said
         raise dg.Failure(description=f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
 def _as_dagster(result: CheckResult, page: str) -> dg.AssetCheckResult:
+    numbers = {k: v for k, v in result.observed.items() if isinstance(v, int | float)}  # these plot
     metadata: dict[str, Any] = {
+        **numbers,
         "observed": dg.MetadataValue.json(dict(result.observed)),
         "data_quality_page": dg.MetadataValue.path(page),
     }
@@ -111,7 +115,8 @@ def _refusal(staged: Staged, results: tuple[CheckResult, ...], page: str) -> dg.
     return dg.Failure(
         description=(
             f"{staged.table} of {staged.day} was not published: {len(failed)} critical "
-            f"check{'s' if len(failed) > 1 else ''} failed ({reasons}). See {page}."
+            f"check{'s' if len(failed) > 1 else ''} failed ({reasons}). See {page}. "
+            "Repair the day's log, materialise it and its screening again, then re-execute what failed."
         ),
         metadata={"data_quality_page": dg.MetadataValue.path(page)},
         allow_retries=False,

@@ -5,6 +5,7 @@ Imported by assets when they run, never when definitions load: PyTorch comes wit
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from lt4rec_assets.project import Project
 from lt4rec_core.config import from_mapping
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.loading import LABEL_COLUMNS, SampleSet, load_samples
-from lt4rec_core.errors import ConfigError, LakeError
+from lt4rec_core.errors import ConfigError, LakeError, ModelStoreError
 from lt4rec_core.model.masks import Mask
 from lt4rec_core.model.network import NetworkConfig
 from lt4rec_core.model.tasks import Task, get_tasks
@@ -104,8 +105,8 @@ class Learning:
         return find_ticket(
             self.project.source.catalogue,
             get_tasks([name])[0],
-            self.samples(lake, window[0], window[-2]),
-            self.samples(lake, window[-1], window[-1]),
+            self.samples(lake, window[0], window[-2])[0],
+            self.samples(lake, window[-1], window[-1])[0],
             network=self.network,
             training=self.training,
             pruning=self.pruning,
@@ -113,13 +114,18 @@ class Learning:
             on_round=on_round,
         )
 
-    def samples(self, lake: Lake, first: date, last: date, keep: tuple[str, ...] = ()) -> SampleSet:
-        """Read ``training.samples`` of some days into tensors.
+    def samples(
+        self, lake: Lake, first: date, last: date, keep: tuple[str, ...] = ()
+    ) -> tuple[SampleSet, int]:
+        """Read ``training.samples`` of some days into tensors; beside them the Delta version that was read.
 
         Raises:
             LakeError: one of the days has no samples.
         """
-        rows = {day: n for day, _, n in lake.snapshot(SAMPLES).files}
+        snapshot = lake.snapshot(SAMPLES)
+        rows: dict[date, int] = {}
+        for day, _, n in snapshot.files:
+            rows[day] = rows.get(day, 0) + n
         wanted = [first + timedelta(days=i) for i in range((last - first).days + 1)]
         if missing := [day for day in wanted if not rows.get(day)]:
             raise LakeError(
@@ -128,14 +134,14 @@ class Learning:
             )
         columns = [f.column for f in self.project.source.catalogue.features]
         columns += [*LABEL_COLUMNS, *keep]
-        reader = lake.open(SAMPLES, first, last, list(dict.fromkeys(columns)))
+        reader = lake.open(SAMPLES, first, last, list(dict.fromkeys(columns)), snapshot=snapshot)
         n_rows = sum(rows[day] for day in wanted)
-        return load_samples(reader, self.project.source.catalogue, n_rows, keep=keep)
+        return load_samples(reader, self.project.source.catalogue, n_rows, keep=keep), snapshot.version
 
     def found_masks(self) -> dict[str, Mask]:
-        """The masks of the tickets there are, by task."""
-        store = ModelStore(self.project.settings.home)
-        key = self.ticket_key
-        return {
-            t.name: store.load_ticket(key, t.name).mask for t in self.tasks if store.has_ticket(key, t.name)
-        }
+        """The masks of the tickets there are under these settings, by task; a damaged one is none."""
+        store, masks = ModelStore(self.project.settings.home), {}
+        for task in self.tasks:
+            with suppress(ModelStoreError):
+                masks[task.name] = store.load_ticket(self.ticket_key, task.name).mask
+        return masks

@@ -1,5 +1,7 @@
 """What an asset module is handed: settings, source, SQL files and calendar, read once."""
 
+import json
+import os
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -10,6 +12,7 @@ from lt4rec_assets.partitions import Partitions
 from lt4rec_assets.settings import Settings
 from lt4rec_core.data.sources import Source, load_source
 from lt4rec_core.data.sqlfile import SqlFile, read_sql_file
+from lt4rec_core.errors import ConfigError
 
 TABLES = (
     "source.users",
@@ -82,6 +85,41 @@ class Project:
             tasks=self.settings.tasks,
             window=self.settings.ticket_window,
         )
+
+    def claim_home(self) -> None:
+        """Write down what the rows of this home are made from, or compare with what stands there.
+
+        Rows of one catalogue, threshold or simulator are not to be mixed with rows of another.
+
+        Raises:
+            ConfigError: the home holds another data set.
+            OSError: the home cannot be written.
+        """
+        settings = self.settings
+        mine = {
+            "source": settings.source,
+            "start": settings.start.isoformat(),
+            "time_zone": self.source.time_zone,
+            "catalogue": self.source.catalogue.digest,
+            "samples": dict(settings.samples),
+            "generator": dict(settings.generator),
+        }
+        path = settings.home / "home.json"
+        if not path.exists():
+            draft = path.with_suffix(f".{os.getpid()}.tmp")
+            draft.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
+            draft.replace(path)
+            return
+        try:
+            theirs = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"{path} says what the home is made from, and is damaged: {error}.") from error
+        differing = [f"{k} {theirs.get(k)!r}, not {v!r}" for k, v in mine.items() if theirs.get(k) != v]
+        if differing:
+            raise ConfigError(
+                f"the home {settings.home} holds another data set: {'; '.join(differing)}. "
+                "One home holds one data set: set LT4REC_HOME to another folder."
+            )
 
     def sql_params(self, day: date) -> dict[str, Any]:
         """Values for the parameters that SQL files may declare."""

@@ -1,14 +1,13 @@
 """What assets open: the lake of tables and the store of models, both under one home."""
 
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from lt4rec_assets.project import Project
 from lt4rec_core.data.lake import Lake
-from lt4rec_core.data.sqlfile import SqlFile
 
 if TYPE_CHECKING:
     from lt4rec_core.training.store import ModelStore
@@ -22,14 +21,19 @@ class LakeResource(dg.ConfigurableResource):
 
     home: str
 
-    def open(self, tables: Iterable[SqlFile]) -> Lake:
+    def open(self, project: Project) -> Lake:
         """Open the lake; tables that are not there yet are created, all of them before any is written.
 
         A warm process looks once: what it has seen stays, for nobody removes a table.
+
+        Raises:
+            ConfigError: the home holds another data set.
+            LakeError: the home cannot be written, or a table has other columns.
         """
         lake = Lake(Path(self.home))
         if lake.root not in _SEEN or not lake.root.exists():
-            lake.create(tables)
+            project.claim_home()
+            lake.create(project.lake_tables)
             _SEEN.add(lake.root)
         return lake
 

@@ -5,13 +5,14 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from lt4rec_core.errors import ConfigError
+from lt4rec_core.model.tasks import get_tasks
 
 SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 """The SQL files stand beside the packages, at the top of the checkout."""
@@ -84,13 +85,18 @@ def dagster_home(home: Path) -> Path:
     return Path(os.environ.get("DAGSTER_HOME") or home / "dagster").resolve()
 
 
-def read_settings(env: Mapping[str, str] | None = None) -> Settings:
+def read_settings(env: Mapping[str, str] | None = None, ignore: Collection[str] = ()) -> Settings:
     """Read the settings from the environment (and ``.env``) and from ``lt4rec.toml`` in the home.
+
+    Args:
+        env: read these variables instead.
+        ignore: variables to read as if they were not set.
 
     Raises:
         ConfigError: a value cannot be read, a required one is missing, or a name is unknown.
     """
     env = _environment() if env is None else env
+    env = {name: value for name, value in env.items() if name not in ignore}
     home = Path(env.get("LT4REC_HOME") or ".lt4rec").resolve()
     source = env.get("LT4REC_SOURCE") or "simulator"
     path = env.get("LT4REC_SOURCE_PATH")
@@ -116,10 +122,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is not TOML, or has a table that nobody reads.
     """
-    if not path.exists():
-        return {}
     try:
         toml = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
     known = {*LEARNING_TABLES, "samples", "source"}
@@ -141,7 +147,7 @@ def _environment() -> Mapping[str, str]:
 
 
 def _days(env: Mapping[str, str], source: str) -> tuple[date, date | None]:
-    first, last = _day(env, "LT4REC_START"), _day(env, "LT4REC_END")
+    first, last = (optional_day(name, env.get(name) or "") for name in ("LT4REC_START", "LT4REC_END"))
     if first is not None:
         return first, last
     from lt4rec_core.data.sources import load_source
@@ -155,12 +161,16 @@ def _days(env: Mapping[str, str], source: str) -> tuple[date, date | None]:
     return default[0], last or default[1]
 
 
-def _day(env: Mapping[str, str], name: str) -> date | None:
-    text = (env.get(name) or "").strip()
-    if not text:
+def optional_day(name: str, text: str) -> date | None:
+    """Read a day written as 2022-04-25; an empty text is None.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if not text.strip():
         return None
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(text.strip())
     except ValueError:
         raise ConfigError(f"{name} is {text!r}, which is not a day. Write it as 2022-04-25.") from None
 
@@ -175,8 +185,7 @@ def _whole_number(env: Mapping[str, str], name: str, default: int) -> int:
 
 def _tasks(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if len(set(names)) != len(names):
-        raise ConfigError(f"LT4REC_TASKS names a task twice: {text!r}.")
+    get_tasks(names)
     if not {"ctr", "cvr"} <= set(names):
         raise ConfigError(
             f"LT4REC_TASKS is {text!r}, but ctr and cvr are always trained. Add others beside them."

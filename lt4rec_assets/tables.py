@@ -21,9 +21,6 @@ from lt4rec_core.errors import LakeError
 SQL_MEMORY = "2GB"
 """What DuckDB may use for one statement; beyond it a large day spills to the home."""
 
-MAY_BE_EMPTY = {"samples.clicks", "samples.conversions", "source.truth", "source.users", "source.videos"}
-"""Tables whose day may have no row: a day without clicks is poor, not missing."""
-
 
 def key_of(table: str) -> dg.AssetKey:
     """``samples.clicks`` is the asset ``samples/clicks``."""
@@ -63,7 +60,7 @@ def table_asset(project: Project, name: str, *, from_second_day: bool = False) -
     )
     def sql_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with clear_failure():
-            opened = lake.open(project.lake_tables)
+            opened = lake.open(project)
             staged = run_table(project, opened, name, date.fromisoformat(context.partition_key))
             published = opened.publish(staged)
         return dg.MaterializeResult(metadata=describe_published(published, staged.inputs))
@@ -82,7 +79,7 @@ def gated_table_asset(project: Project, name: str) -> dg.AssetsDefinition:
     )
     def gated_sql_table(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         with clear_failure():
-            opened = lake.open(project.lake_tables)
+            opened = lake.open(project)
             staged = run_table(project, opened, name, date.fromisoformat(context.partition_key))
             yield from publish_gated(project, opened, staged, {})
 
@@ -112,9 +109,9 @@ def run_table(project: Project, lake: Lake, name: str, day: date) -> Staged:
 
 def _require_days(project: Project, lake: Lake, table: SqlFile, day: date) -> None:
     for given in table.inputs:
-        if given.is_raw or given.table not in project.tables or given.table in MAY_BE_EMPTY:
+        if given.is_raw or given.table not in project.tables:
             continue
-        there = set(lake.days(given.table))
+        there = lake.published(given.table)
         wanted = (day + timedelta(days=i) for i in range(given.first or 0, (given.last or 0) + 1))
         missing = [str(d) for d in wanted if d >= project.settings.start and d not in there]
         if missing:

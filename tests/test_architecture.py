@@ -29,7 +29,7 @@ ASSET_ROOMS = [
     "learning",
     "defs",
 ]
-ASSET_ROOMS += ["definitions", "home", "backfill", "demo", "cli"]
+ASSET_ROOMS += ["definitions", "home", "outcome", "backfill", "demo", "cli"]
 HEAVY = {"torch", "great_expectations", "pandas", "matplotlib", "sklearn", "sqlalchemy"}
 
 

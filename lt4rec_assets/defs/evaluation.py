@@ -63,7 +63,7 @@ def _predictions(project: Project) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         day = date.fromisoformat(context.partition_key)
         with clear_failure():
-            opened = lake.open(project.lake_tables)
+            opened = lake.open(project)
             staged, digests = _score(project, opened, store, day)
             yield from publish_gated(project, opened, staged, digests)
 
@@ -79,7 +79,7 @@ def _score(
     from lt4rec_core.training.daily import score_day
 
     learning, models = Learning.of(project), store.open()
-    samples = learning.samples(lake, day, day, keep=COPIED)
+    samples, version = learning.samples(lake, day, day, keep=COPIED)
     parts, digests = [], {}
     for kind in MODELS:
         chain = learning.chain(kind, models)
@@ -87,7 +87,7 @@ def _score(
         parts.append((kind, scores, digest))
         digests[f"{kind}_digest"] = digest
     table = predictions_table(project.tables[PREDICTIONS], samples.kept, parts)
-    staged = lake.stage(PREDICTIONS, day, table.to_reader(), {SAMPLES: lake.version(SAMPLES)})
+    staged = lake.stage(PREDICTIONS, day, table.to_reader(), {SAMPLES: version})
     return staged, digests
 
 
@@ -104,7 +104,7 @@ def _daily_metrics(project: Project) -> dg.AssetsDefinition:
 
         day = date.fromisoformat(context.partition_key)
         with clear_failure():
-            opened = lake.open(project.lake_tables)
+            opened = lake.open(project)
             points, read = _points(project, opened, day)
             scored = opened.open(PREDICTIONS, day, day).read_all()
             truth = (

@@ -12,6 +12,7 @@ from lt4rec_assets.gate import clear_failure
 from lt4rec_assets.partitions import MODEL_DAYS_PER_RUN, days_before, days_of
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
+from lt4rec_assets.settings import optional_day
 
 if TYPE_CHECKING:
     from lt4rec_core.training.daily import DayReport
@@ -24,11 +25,11 @@ BASELINE = dg.AssetKey(["models", "baseline"])
 class ModelConfig(dg.Config):
     """What tunes training is ``lt4rec.toml``'s: tickets, sNET and baseline must agree on it."""
 
-    start_new_chain: bool = Field(
-        default=False,
-        description="Start from first values on the first day of this run instead of continuing yesterday's "
-        "model. The chain of a home starts by itself on LT4REC_START; this is for a home whose settings "
-        "changed later on.",
+    new_chain_from: str = Field(
+        default="",
+        description="A day, as 2026-01-31, on which the chain starts from first values instead of continuing "
+        "yesterday's model. The chain of a home starts by itself on LT4REC_START; this is for a home whose "
+        "settings changed later on.",
     )
 
 
@@ -75,9 +76,11 @@ def _chain(
         context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource, store: ModelStoreResource
     ) -> None:
         days = days_of(context)
+        with clear_failure():
+            chain_start = optional_day("new_chain_from", config.new_chain_from)
         for day in days:
             with clear_failure():
-                first = day == project.settings.start or (config.start_new_chain and day == days[0])
+                first = day in (project.settings.start, chain_start)
                 report = _train(project, kind, day, first, lake, store)
             metadata = describe(report)
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
@@ -98,11 +101,10 @@ def _train(
     from lt4rec_assets.learning import SAMPLES, Learning
     from lt4rec_core.training.daily import train_day
 
-    learning, opened, models = Learning.of(project), lake.open(project.lake_tables), store.open()
+    learning, opened, models = Learning.of(project), lake.open(project), store.open()
     chain = learning.chain(kind, models)
-    versions = {SAMPLES: opened.version(SAMPLES)}
-    samples = learning.samples(opened, day, day)
-    return train_day(models, chain, day, samples, first=first, data_versions=versions)
+    samples, version = learning.samples(opened, day, day)
+    return train_day(models, chain, day, samples, first=first, data_versions={SAMPLES: version})
 
 
 def describe(report: "DayReport") -> dict[str, Any]:

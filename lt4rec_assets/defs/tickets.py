@@ -10,10 +10,12 @@ from lt4rec_assets.gate import clear_failure
 from lt4rec_assets.metadata import markdown_table, picture
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
+from lt4rec_core.errors import MaskError, ModelStoreError
 
 if TYPE_CHECKING:
     from lt4rec_core.model.masks import Overlap
-    from lt4rec_core.training.tickets import Ticket
+    from lt4rec_core.training.store import ModelStore
+    from lt4rec_core.training.tickets import Ticket, TicketKey
 
 TICKET = dg.AssetKey(["tickets", "ticket"])
 SHARING = dg.AssetKey(["tickets", "sharing_report"])
@@ -56,14 +58,15 @@ def _ticket(project: Project) -> dg.AssetsDefinition:
         task = context.partition_key
         with clear_failure():
             learning, models = Learning.of(project), store.open()
-            key = learning.ticket_key
-            reused = models.has_ticket(key, task) and not config.redraw
-            if reused:
-                found = models.load_ticket(key, task)
-            else:
-                found = learning.search(task, lake.open(project.lake_tables), _reporter(context))
-                models.save_ticket(key, found)
-        return dg.MaterializeResult(metadata={**_describe(found), "reused": reused, "key": key.digest})
+            found = None if config.redraw else _stored(context, models, learning.ticket_key, task)
+            reused = found is not None
+            if found is None:
+                found = learning.search(task, lake.open(project), _reporter(context))
+                models.save_ticket(learning.ticket_key, found)
+        return dg.MaterializeResult(
+            metadata={**_describe(found), "reused": reused, "settings_digest": learning.ticket_key.digest},
+            data_version=dg.DataVersion(found.digest),  # the same mask again makes no model stale
+        )
 
     return ticket
 
@@ -97,14 +100,29 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
                 "jaccard_by_chance": total.jaccard_by_chance,
                 **{f"density_{name}": found.density for name, found in tickets.items()},
                 "layers": markdown_table([_layer_row(layer) for layer in layers]),
-                "figure_3": picture(
+                "sharing_picture": picture(
                     sharing_picture([layer.layer for layer in layers], _counts(layers)), "sharing per layer"
                 ),
-                "figure_4": picture(_figure_4(tickets), "validation metric against remaining weights"),
+                "pruning_picture": picture(
+                    _pruning_picture(tickets), "validation metric against remaining weights"
+                ),
             }
         )
 
     return sharing_report
+
+
+def _stored(
+    context: dg.AssetExecutionContext, models: "ModelStore", key: "TicketKey", task: str
+) -> "Ticket | None":
+    """The ticket of these settings, if there is one that can be read."""
+    if not models.has_ticket(key, task):
+        return None
+    try:
+        return models.load_ticket(key, task)
+    except (MaskError, ModelStoreError) as error:
+        context.log.warning(f"searching again, which finds the same ticket: {error}")
+        return None
 
 
 def _counts(layers: "Sequence[Overlap]") -> dict[str, list[int]]:
@@ -116,7 +134,7 @@ def _counts(layers: "Sequence[Overlap]") -> dict[str, list[int]]:
     }
 
 
-def _figure_4(tickets: "Mapping[str, Ticket]") -> bytes:
+def _pruning_picture(tickets: "Mapping[str, Ticket]") -> bytes:
     """One panel per task; all searches prune alike, so they share their densities."""
     from lt4rec_core.evaluation.plots import pruning_picture
 

@@ -67,7 +67,11 @@ def first_line(error: BaseException) -> str:
         if not line.strip() or line.startswith(("LINE ", "Possible ")):
             break
         said.append(line.strip())
-    text = " ".join(said) or type(error).__name__
     # The line of a file that DuckDB quotes may hold anything, and may be long.
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text).rstrip(". ")
+    return printable(" ".join(said) or type(error).__name__).rstrip(". ")
+
+
+def printable(text: str) -> str:
+    """What a file says, fit for a message: control characters escaped, cut where it grows long."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + " ..."

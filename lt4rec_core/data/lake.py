@@ -40,6 +40,9 @@ KEY = "lt4rec.key"
 UNUSABLE = "[]|^\\"
 """Characters that delta-rs takes for no part of a path; it would panic at the first write."""
 
+EMPTY_DAYS = "_empty_days"
+"""Folder in a table that names the days published without a row; Delta passes over such names."""
+
 ATTEMPTS = 10
 """Times a commit is tried before giving up on a conflict."""
 
@@ -159,6 +162,11 @@ class Lake:
         """The days that have rows, ascending."""
         return sorted({d for d, _, n in self.snapshot(table).files if n})
 
+    def published(self, table: str) -> set[date]:
+        """The days that were published, those that have no row included."""
+        marked = (date.fromisoformat(p.name) for p in (self._path(table) / EMPTY_DAYS).glob("*"))
+        return {*self.days(table), *marked}
+
     def files(self, table: str, first: date | None = None, last: date | None = None) -> list[str]:
         """The Parquet files of some days, newest; they never change, but a vacuum removes old ones."""
         return [str(p) for p in self.snapshot(table).between(first, last)]
@@ -170,6 +178,7 @@ class Lake:
         last: date,
         columns: Iterable[str] | None = None,
         *,
+        snapshot: Snapshot | None = None,
         threads: int = 2,
         memory_limit: str | None = None,
     ) -> pa.RecordBatchReader:
@@ -180,13 +189,14 @@ class Lake:
             first: first day, inclusive.
             last: last day, inclusive.
             columns: only these, in this order; None: all.
+            snapshot: the version to read; None: the newest.
             threads: DuckDB's.
             memory_limit: DuckDB's, such as ``'2GB'``; beyond it a sort spills to the home.
 
         Raises:
             LakeError: no such table or column.
         """
-        snapshot = self.snapshot(table)
+        snapshot = snapshot or self.snapshot(table)
         names = list(columns) if columns is not None else snapshot.schema.names
         snapshot.select(first, last, names)  # refuse unknown columns now, not at the first batch
         schema = pa.schema([snapshot.schema.field(n) for n in names])
@@ -247,7 +257,8 @@ class Lake:
     def publish(self, staged: Staged, metadata: Mapping[str, Any] | None = None) -> Published:
         """Replace one day of a table by a staged one, in one commit, and remove the staged file.
 
-        Publishing no rows removes the day's rows; publishing the same rows again changes no row.
+        Publishing no rows removes the day's rows and remembers that the day was published; publishing the
+        same rows again changes no row. If it fails the staged file is removed too.
 
         Args:
             staged: what ``stage`` returned.
@@ -257,8 +268,14 @@ class Lake:
             LakeError: the staged file is gone, or the table keeps refusing the commit.
         """
         noted = {"lt4rec.day": str(staged.day), "lt4rec.inputs": staged.inputs, **(metadata or {})}
-        with self._writing(self._path(staged.table)):
-            version = self._commit(staged, {k: str(v) for k, v in noted.items()})
+        try:
+            with self._writing(self._path(staged.table)):
+                version = self._commit(staged, {k: str(v) for k, v in noted.items()})
+                if staged.n_rows == 0:
+                    marks = self._path(staged.table) / EMPTY_DAYS
+                    marks.mkdir(exist_ok=True)
+                    (marks / str(staged.day)).touch()
+        finally:
             self.discard(staged)
         return Published(staged.table, staged.day, version, staged.n_rows)
 

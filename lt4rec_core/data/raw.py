@@ -3,6 +3,7 @@
 Reading must survive whatever users put into ids, and say clearly what is wrong with a file it cannot read.
 """
 
+import os
 import threading
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,8 @@ from typing import Any
 
 import duckdb
 
-from lt4rec_core.data.duck import first_line, path_literal, quoted
+from lt4rec_core.data.csvfile import csv_reader
+from lt4rec_core.data.duck import first_line, path_literal, printable, quoted
 from lt4rec_core.data.sources import RawInput, Source, generator_module
 from lt4rec_core.data.sqlfile import Input
 from lt4rec_core.errors import ConfigError, SourceError
@@ -51,7 +53,22 @@ def find_files(source: Source, raw: RawInput, source_path: str | Path | None) ->
         raise SourceError(
             f"source {source.name!r} reads files, and LT4REC_SOURCE_PATH is not set. Set it to their folder."
         )
-    root = Path(source_path)
+    try:
+        found = _find(source, raw, Path(source_path))
+    except OSError as error:
+        raise SourceError(
+            f"LT4REC_SOURCE_PATH {str(source_path)!r} cannot be searched for raw.{raw.name}: {error}. "
+            "May this user read and enter its folders?"
+        ) from error
+    for path in found:
+        if path.with_name(path.name + ".gz") in found:
+            raise SourceError(
+                f"{path} also lies there as {path.name}.gz; every row would count twice. Remove one."
+            )
+    return sorted(found)
+
+
+def _find(source: Source, raw: RawInput, root: Path) -> set[Path]:
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise SourceError(f"LT4REC_SOURCE_PATH {str(root)!r} {what}. It must hold {', '.join(raw.files)}.")
@@ -63,6 +80,7 @@ def find_files(source: Source, raw: RawInput, source_path: str | Path | None) ->
                 f"raw.{raw.name} of source {source.name!r} names {pattern!r}, which leaves the source path. "
                 "Globs are relative to LT4REC_SOURCE_PATH and must stay below it."
             )
+        _enter(root, parts)
         found |= {p for p in root.glob(pattern) if p.is_file()}
     if not found:
         raise SourceError(
@@ -70,41 +88,40 @@ def find_files(source: Source, raw: RawInput, source_path: str | Path | None) ->
             f"looked in {root} for {', '.join(raw.files)}. "
             "Does LT4REC_SOURCE_PATH point at the data set's folder?"
         )
-    for path in found:
-        if path.with_name(path.name + ".gz") in found:
-            raise SourceError(
-                f"{path} also lies there as {path.name}.gz; every row would count twice. Remove one."
-            )
-    return sorted(found)
+    return found
+
+
+def _enter(root: Path, pattern: PurePosixPath) -> None:
+    """List the folders that a pattern names: ``glob`` takes one that may not be read for an empty one."""
+    folder = root
+    for part in (".", *pattern.parts[:-1]):
+        folder = folder / part
+        if set(part) & set("*?[") or not folder.is_dir():
+            return
+        os.listdir(folder)
 
 
 def _scan(con: duckdb.DuckDBPyConnection, path: Path, format_: str, given: Input) -> str:
     """The SELECT that reads one file: the declared columns, by name, in the declared order."""
-    if path.stat().st_size == 0:
-        raise SourceError(f"{path} is empty (0 bytes), not even a header. Was it copied completely?")
-    where = path_literal(path)
-    # The dialect is told, never guessed: what users put into ids may lead a sniffer astray. Text stays text;
-    # the source's SQL decides what can be cast.
-    reader = (
-        f"read_parquet({where})"
-        if format_ == "parquet"
-        else f"read_csv({where}, header=true, all_varchar=true, delim=',', quote='\"', escape='\"', "
-        "strict_mode=true, null_padding=false, ignore_errors=false)"
-    )
-    try:
-        there = [row[0] for row in con.execute(f"describe select * from {reader}").fetchall()]
-    except duckdb.Error as error:
-        raise SourceError(f"cannot read {path} as {format_}: {first_line(error)}. Is it complete?") from error
+    reader, there = _parquet(con, path) if format_ == "parquet" else csv_reader(path)
     if given.columns is None:
         return f"select * from {reader}"
     missing = [c for c in given.columns if c not in there and c not in given.optional_columns]
     if missing:
         raise SourceError(
-            f"{path} lacks the column(s) {', '.join(missing)}; it has {', '.join(there)}. "
+            f"{path} lacks the column(s) {', '.join(missing)}; it has {printable(', '.join(there))}. "
             "Is it a file of this source, in the published layout?"
         )
     chosen = (quoted(c) if c in there else f"null::varchar as {quoted(c)}" for c in given.columns)
     return f"select {', '.join(chosen)} from {reader}"
+
+
+def _parquet(con: duckdb.DuckDBPyConnection, path: Path) -> tuple[str, list[str]]:
+    reader = f"read_parquet({path_literal(path)})"
+    try:
+        return reader, [row[0] for row in con.execute(f"describe select * from {reader}").fetchall()]
+    except duckdb.Error as error:
+        raise SourceError(f"cannot read {path} as parquet: {first_line(error)}. Is it complete?") from error
 
 
 _last: tuple[tuple[str, date, str], dict[str, Any]] | None = None

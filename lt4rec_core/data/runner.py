@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from lt4rec_core.data.csvfile import unreadable_csv
 from lt4rec_core.data.duck import first_line, quoted, stream
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.raw import open_raw
@@ -210,6 +211,8 @@ class _Rows:
 
     def _explained(self, error: Exception) -> Exception:
         """Whose fault it is: what does not bind is the SQL file's, a failing value may be the source's."""
+        if unreadable := unreadable_csv(error):
+            return unreadable
         text = f"{self.sqlfile.path} failed on {self.day}: {first_line(error)}."
         binding = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
         if self.reads_raw and not isinstance(error, binding):

@@ -71,7 +71,7 @@ def audit(
         report_dir: where the page goes; created if need be.
 
     Raises:
-        QualityError: the table has no suite.
+        QualityError: the table has no suite, or the page cannot be written.
     """
     if table.table not in SUITES:
         raise QualityError(
@@ -84,10 +84,20 @@ def audit(
         validation = engine.validate(SUITES[table.table](table.columns, settings))
     results = collect(CHECKS[table.table], validation, findings)
     page = report_dir / f"{table.table}.{staged.day}.html"
-    report_dir.mkdir(parents=True, exist_ok=True)
-    page.write_text(render_page(f"{table.table} of {staged.day}", results, validation), encoding="utf-8")
+    _write(page, render_page(f"{table.table} of {staged.day}", results, validation))
     passed = all(r.passed or r.severity == "warning" for r in results)
     return AuditReport(results, passed, page)
+
+
+def _write(page: Path, text: str) -> None:
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise QualityError(
+            f"the audit's report {page} cannot be written: {error.strerror or error}. "
+            "Nothing was published. Is there room, and may this user write there?"
+        ) from error
 
 
 @dataclass

@@ -5,7 +5,7 @@ out and a small style sheet put in: the page looks the same offline and tells no
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,10 @@ body { font: 15px/1.45 system-ui, sans-serif; color: #1f2430; background: #fff;
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; margin: .5rem 0; } th { background: #f3f5f8; }
 td, th { border: 1px solid #d5d9e0; padding: .3rem .6rem; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; }
+  overflow-wrap: break-word; }
 pre, code { font-size: .85rem; white-space: pre-wrap; }
 .passed { color: #1a7f37; } .warning { color: #9a6700; } .critical { color: #cf222e; font-weight: 600; }
-.modal, .navbar, .breadcrumb, footer, nav, button, input, select { display: none; }
+.modal, .navbar, .breadcrumb, .sticky, footer, nav, button, input, select { display: none; }
 """
 
 
@@ -70,6 +70,10 @@ def _offenders(result: CheckResult) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name} {_text(inner)}" for name, inner in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return "NULL" if value is None else str(value)
 
 

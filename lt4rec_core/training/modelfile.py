@@ -26,7 +26,7 @@ from lt4rec_core.config import digest_of
 from lt4rec_core.errors import ModelStoreError
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 """Raised when a manifest changes its meaning."""
 AGAIN = "Materialise it again."
 

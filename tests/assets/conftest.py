@@ -35,10 +35,10 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def make_settings(home, **env):
+def make_settings(home, toml=SMALL, **env):
     """Settings of a small simulated home; ``env`` overrides."""
     home.mkdir(parents=True, exist_ok=True)
-    (home / "lt4rec.toml").write_text(SMALL)
+    (home / "lt4rec.toml").write_text(toml)
     return read_settings(
         {
             "LT4REC_HOME": str(home),
@@ -77,10 +77,10 @@ def filled(tmp_path_factory):
 
 @pytest.fixture
 def empty(tmp_path, monkeypatch):
-    """``empty(**env)``: a prepared home without a row."""
+    """``empty(toml=..., **env)``: a prepared home; without a row when it is made first."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
 
-    def make(**env):
-        return Home(make_settings(tmp_path / "home", **env))
+    def make(toml=SMALL, **env):
+        return Home(make_settings(tmp_path / "home", toml, **env))
 
     return make

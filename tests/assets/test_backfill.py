@@ -3,7 +3,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from lt4rec_assets.backfill import Outcome, closing_lines, name_of
+from lt4rec_assets.outcome import Outcome, closing_lines, name_of
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.errors import ConfigError
 
@@ -135,6 +135,69 @@ def test_a_day_without_rows_fails_alone_and_stops_only_what_depends_on_it(empty)
 
     again = home.backfill(last=date(2026, 1, 7))
     assert again.ok, closing_lines(again)
+
+
+def test_days_of_the_ticket_window_run_one_by_one_are_caught_up_when_it_is_complete(empty):
+    home = empty(LT4REC_END="2026-01-07")
+
+    alone = [home.backfill(first=day, last=day) for day in (date(2026, 1, d) for d in (5, 6, 7))]
+
+    assert all(outcome.ok for outcome in alone), [closing_lines(outcome) for outcome in alone]
+    assert not alone[2].waiting
+    green = {name_of(cell) for cell in alone[1].green}
+    assert {
+        "models/snet[2026-01-05]",
+        "models/snet[2026-01-06]",
+        "evaluation/predictions[2026-01-06]",
+    } <= green
+
+
+def test_after_a_change_of_the_network_new_tickets_are_found_and_the_chain_starts_anew(empty):
+    home = empty(LT4REC_END="2026-01-07")
+    assert home.backfill(last=date(2026, 1, 7)).ok
+    toml = home.project.settings.home / "lt4rec.toml"
+    changed = toml.read_text().replace("[16, 8]", "[12, 8]")
+
+    wider = empty(toml=changed, LT4REC_END="2026-01-07").backfill(last=date(2026, 1, 7))
+
+    assert wider.ok, closing_lines(wider)
+    assert "tickets/ticket[ctr]" in {name_of(cell) for cell in wider.green}
+
+
+def test_found_tickets_are_not_searched_again_unless_they_are_asked_for(filled):
+    last = date(2026, 1, 9)
+
+    usual = filled.backfill(last, last)
+    asked = filled.backfill(last, last, select="key:tickets/ticket")
+
+    assert "tickets/ticket[ctr]" not in {name_of(cell) for cell in usual.green}
+    assert {name_of(cell) for cell in asked.green} == {"tickets/ticket[ctr]", "tickets/ticket[cvr]"}
+
+
+def test_a_damaged_ticket_is_healed_by_materialising_it_again(empty):
+    home = empty(LT4REC_END="2026-01-06")
+    assert home.backfill(last=date(2026, 1, 6)).ok
+    (damaged,) = home.project.settings.home.glob("models/ticket/*/ctr/*.safetensors")
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:100])
+
+    outcome = home.backfill(date(2026, 1, 6), date(2026, 1, 6), select="key:tickets/ticket")
+
+    assert outcome.ok, closing_lines(outcome)
+    (healed,) = home.project.settings.home.glob("models/ticket/*/ctr/*.safetensors")
+    assert healed.read_bytes() == whole
+
+
+def test_an_interrupt_ends_the_backfill_and_not_just_a_step(empty, monkeypatch):
+    from lt4rec_core.data import raw
+
+    def interrupted(source, day):
+        raise dg.DagsterExecutionInterruptedError
+
+    monkeypatch.setattr(raw, "generate", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        empty().backfill()
 
 
 @pytest.mark.parametrize(

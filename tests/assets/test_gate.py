@@ -6,7 +6,7 @@ import pytest
 from lt4rec_assets.definitions import beta_features
 from lt4rec_assets.gate import check_specs, clear_failure
 from lt4rec_core.errors import SourceError
-from lt4rec_core.quality.suites import CHECKS
+from lt4rec_core.quality.suites import CHECKS, DEFAULTS
 
 IMPRESSIONS = dg.AssetKey(["samples", "impressions"])
 SIXTH = date(2026, 1, 6)
@@ -49,9 +49,9 @@ def test_a_good_day_is_published_with_all_its_checks(filled):
     assert made.metadata["dagster/partition_row_count"].value > 300
 
 
-def test_a_bad_day_publishes_nothing_reports_every_check_and_stops_what_is_downstream(empty):
+def test_a_bad_day_publishes_nothing_reports_every_check_and_stops_what_is_downstream(empty, monkeypatch):
     home = empty(LT4REC_END="2026-01-06")
-    home.project.settings.samples["min_rows"] = 10_000
+    monkeypatch.setitem(DEFAULTS, "min_rows", 10_000)
     upstream = ("source/users", "source/videos", "source/impression_log", "samples/screened_impressions")
 
     result = run_day(home, SIXTH, *upstream, "samples/impressions", "samples/clicks")
@@ -83,3 +83,8 @@ def test_an_error_raised_on_purpose_fails_the_step_without_a_retry():
 def test_an_error_nobody_meant_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError), clear_failure():
         _ = 1 / 0
+
+
+def test_what_the_disk_refuses_fails_the_step_with_its_reason():
+    with pytest.raises(dg.Failure, match="FileExistsError"), clear_failure():
+        raise FileExistsError(17, "File exists", "reports")

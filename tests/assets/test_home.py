@@ -4,8 +4,9 @@ import pytest
 
 from lt4rec_assets.home import prepare_home
 from lt4rec_assets.project import Project
+from lt4rec_assets.resources import LakeResource
 from lt4rec_core.errors import ConfigError, LakeError
-from tests.assets.conftest import make_settings
+from tests.assets.conftest import SMALL, make_settings
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,35 @@ def test_a_home_of_another_data_set_is_refused(tmp_path):
 
     with pytest.raises(ConfigError, match=r"holds another data set: start '2026-01-05', not '2026-01-06'"):
         prepare_home(Project.of(other))
+
+
+def test_a_home_made_with_another_threshold_or_simulator_is_refused(tmp_path):
+    prepare_home(Project.of(make_settings(tmp_path)))
+    other = make_settings(
+        tmp_path, SMALL.replace("n_users = 60", "n_users = 61") + "[samples]\nprior_strength = 3\n"
+    )
+
+    with pytest.raises(
+        ConfigError, match=r"holds another data set: samples .*'prior_strength': 10.*; generator"
+    ):
+        prepare_home(Project.of(other))
+
+
+def test_an_asset_refuses_such_a_home_as_well(tmp_path):
+    project = Project.of(make_settings(tmp_path))
+    prepare_home(project)
+    other = Project.of(make_settings(tmp_path, LT4REC_START="2026-01-06"))
+
+    with pytest.raises(ConfigError, match="holds another data set"):
+        LakeResource(home=str(tmp_path)).open(other)
+
+
+def test_a_damaged_claim_is_named(tmp_path):
+    project = Project.of(make_settings(tmp_path))
+    (tmp_path / "home.json").write_text("{")
+
+    with pytest.raises(ConfigError, match=r"home\.json says what the home is made from, and is damaged"):
+        prepare_home(project)
 
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path):

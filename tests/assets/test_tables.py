@@ -5,6 +5,7 @@ import pytest
 
 from lt4rec_assets.tables import key_of, run_table
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.snapshot import arrow_schema
 from lt4rec_core.errors import LakeError
 
 
@@ -71,3 +72,16 @@ def test_days_before_the_first_are_not_missing(filled):
 
     lake.discard(staged)
     assert staged.n_rows > 0
+
+
+def test_a_day_published_without_rows_is_there_and_one_never_published_is_not(empty):
+    home = empty()
+    lake = Lake(home.project.settings.home)
+    lake.create(home.project.lake_tables)
+    clicks = home.project.tables["samples.clicks"]
+    nothing = arrow_schema(clicks.columns).empty_table().to_reader()
+
+    lake.publish(lake.stage("samples.clicks", date(2026, 1, 5), nothing))
+
+    assert lake.published("samples.clicks") == {date(2026, 1, 5)}
+    assert not lake.days("samples.clicks")

@@ -103,7 +103,7 @@ def test_the_asset_graph_shows_every_group_and_expanded_every_asset(page):
 
 
 def test_a_group_shows_its_assets(page):
-    page.open("/locations/lt4rec_assets.definitions/asset-groups/samples/lineage")
+    page.open("/locations/lt4rec/asset-groups/samples/lineage")
     page.shows("impressions", "clicks", "conversions", picture="group")
 
 

@@ -2,9 +2,12 @@
 
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from support.homes import BIN, Home, Started, fingerprints, not_whole, simulated_home
+from support.homes import BIN, Home, Started, end_session, fingerprints, not_whole, simulated_home
 
 pytestmark = pytest.mark.slow
 
@@ -50,27 +53,37 @@ def _wait_for_tables(home: Home, run: Started) -> None:
 
 def _read_until_it_ends(home: Home, run: Started) -> tuple[list[dict], int]:
     """Query here over and over, and on the command line beside it: what was read, how often asked there."""
-    seen, asked = [], []
+    seen, n_asked = [], 0
     while run.is_running:
-        asking = _ask(home)
-        while asking.poll() is None:
-            seen.append(fingerprints(home, READ))
-            time.sleep(0.05)  # the writer wants a core too
-        out, err = asking.communicate()
-        assert asking.returncode == 0, f"lt4rec sql ended with {asking.returncode}: {err[-2000:]}"
-        assert "is_after_ticket_window" in out, f"lt4rec sql answered {out[:500]!r}"
-        asked.append(out)
+        asked_at = time.monotonic()
+        with _asking(home) as (asking, answer):
+            while asking.poll() is None:
+                assert time.monotonic() - asked_at < 120, f"lt4rec sql hangs: {answer.read_text()[-2000:]}"
+                seen.append(fingerprints(home, READ))
+                time.sleep(0.05)  # the writer wants a core too
+        said = answer.read_text()
+        assert asking.returncode == 0, f"lt4rec sql ended with {asking.returncode}: {said[-2000:]}"
+        assert "is_after_ticket_window" in said, f"lt4rec sql answered {said[:500]!r}"
+        n_asked += 1
         time.sleep(1)
-    return seen, len(asked)
+    return seen, n_asked
 
 
-def _ask(home: Home) -> subprocess.Popen:
-    return subprocess.Popen(
-        [str(BIN / "lt4rec"), "sql", "from evaluation.daily_metrics"],
-        env=home.environment(),
-        cwd=home.path.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@contextmanager
+def _asking(home: Home) -> Iterator[tuple[subprocess.Popen, Path]]:
+    """``lt4rec sql`` at work, and the file that takes its answer: a pipe that nobody reads fills up."""
+    answer = home.path.parent / "answer.txt"
+    with open(answer, "wb") as output:
+        asking = subprocess.Popen(
+            [str(BIN / "lt4rec"), "sql", "from evaluation.daily_metrics"],
+            env=home.environment(),
+            cwd=home.path.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield asking, answer
+    finally:
+        end_session(asking)

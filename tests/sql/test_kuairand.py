@@ -224,7 +224,7 @@ def test_text_that_is_no_utf8_is_an_error_of_the_file(lake, write):
     file = path / "data" / "log_standard_4_22_to_5_08_pure.csv"
     file.write_bytes(file.read_bytes().replace(b"QQ", b"\xff\xfe"))
 
-    with pytest.raises(SourceError, match=r"cannot read .*Line: 3.*[Uu]nicode"):
+    with pytest.raises(SourceError, match=r"cannot read .*[Uu]nicode.* in row 3: "):
         log(lake, path)
 
 
@@ -259,16 +259,25 @@ def test_a_missing_column_is_named(lake, write):
         log(lake, path)
 
 
+@pytest.mark.parametrize("n_rows", [1, 50, 30_000])
 @pytest.mark.parametrize(
-    ("n_rows", "message"),
-    [(50, r"cannot read .*pure\.csv as csv"), (30_000, r"log\.sql failed on .*CSV Error")],
+    ("change", "message"),
+    [
+        (lambda text: text[:-20], "Expected Number of Columns: 19 Found: 13 in row {last}: 712,"),
+        (lambda text: text[:-2] + b",one too many\r\n", "Columns: 19 Found: 20 in row {last}: 712,"),
+        (lambda text: text[:-2] + b"\n", "all its lines must end the same way"),
+        (lambda text: text.replace(b"5239,", b'"5239,'), "quote"),
+    ],
+    ids=["cut short", "a cell too many", "another line end", "a quote that stays open"],
 )
-def test_a_line_cut_short_is_an_error_of_the_file(lake, write, n_rows, message):
+def test_a_row_that_is_none_is_an_error_of_its_file(lake, write, n_rows, change, message):
+    write({}, name="log_standard_4_08_to_4_21_pure.csv")
     path = write(*[{}] * n_rows)
     file = path / "data" / "log_standard_4_22_to_5_08_pure.csv"
-    file.write_bytes(file.read_bytes()[:-20])
+    file.write_bytes(change(file.read_bytes()))
 
-    with pytest.raises(SourceError, match=message):
+    expected = r"cannot read .*log_standard_4_22_to_5_08_pure\.csv as csv: .*"
+    with pytest.raises(SourceError, match=expected + message.format(last=n_rows + 1)):
         log(lake, path)
 
     assert list(lake.staging.iterdir()) == []

@@ -219,7 +219,7 @@ def test_a_lost_commit_is_tried_again(lake, monkeypatch):
     assert users(lake) == ["a"]
 
 
-def test_commits_lost_for_good_are_an_error_and_keep_the_staged_rows(lake, monkeypatch):
+def test_commits_lost_for_good_are_an_error_and_leave_nothing_staged(lake, monkeypatch):
     def losing(*args, **kwargs):
         raise CommitFailedError("another writer was faster")
 
@@ -230,7 +230,7 @@ def test_commits_lost_for_good_are_an_error_and_keep_the_staged_rows(lake, monke
     with pytest.raises(LakeError, match="lost 10 commits to other writers"):
         lake.publish(staged)
 
-    assert staged.path.exists()
+    assert not staged.path.exists()
     assert users(lake) == []
 
 

@@ -1,4 +1,5 @@
 import gzip
+import os
 import sys
 import types
 from datetime import date
@@ -62,6 +63,21 @@ def write(tmp_path, name, text):
     data = text if isinstance(text, bytes) else text.encode()
     path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     return tmp_path / "logs"
+
+
+def refuse(monkeypatch, folder):
+    """Let nobody list a folder, root included."""
+
+    def denied(function):
+        def checked(path=".", *args):
+            if os.fspath(path) == os.fspath(folder):
+                raise PermissionError(13, "Permission denied", os.fspath(path))
+            return function(path, *args)
+
+        return checked
+
+    monkeypatch.setattr("os.listdir", denied(os.listdir))
+    monkeypatch.setattr("os.scandir", denied(os.scandir))
 
 
 def test_csv_and_compressed_csv_are_read_together_as_text(make, tmp_path):
@@ -150,12 +166,43 @@ def test_one_file_of_several_that_lacks_a_column_is_found(make, tmp_path):
         read(make(), path, ("a", "b"))
 
 
+@pytest.mark.parametrize("folder", ["", "data"])
+def test_a_folder_that_cannot_be_read_is_an_error_and_not_an_empty_one(make, tmp_path, monkeypatch, folder):
+    path = write(tmp_path, "log_1.csv", "a\n1\n")
+    refuse(monkeypatch, path / folder)
+
+    with pytest.raises(SourceError, match=r"logs' cannot be searched for raw\.log: .*denied.*/logs"):
+        read(make(), path, ("a",))
+
+
+def test_a_path_that_cannot_be_looked_at_is_an_error(make, tmp_path, monkeypatch):
+    def stat(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    source = make()
+    monkeypatch.setattr("pathlib.Path.stat", stat)
+
+    with pytest.raises(SourceError, match=r"cannot be searched for raw\.log: .*denied.*May this user"):
+        read(source, tmp_path, ("a",))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="whoever is root may read everything")
+def test_what_the_system_refuses_to_list_is_an_error(make, tmp_path):
+    path = write(tmp_path, "log_1.csv", "a\n1\n")
+    (path / "data").chmod(0)
+    try:
+        with pytest.raises(SourceError, match=r"cannot be searched for raw\.log: .*denied"):
+            read(make(), path, ("a",))
+    finally:
+        (path / "data").chmod(0o700)
+
+
 @pytest.mark.parametrize("name", ["log_1.csv", "log_1.csv.gz"])
 def test_an_empty_file_is_an_error(make, tmp_path, name):
     path = write(tmp_path, name, "")
     (path / "data" / name).write_bytes(b"")
 
-    with pytest.raises(SourceError, match=r"is empty \(0 bytes\)"):
+    with pytest.raises(SourceError, match="is empty, where its header should be"):
         read(make(), path, ("a",))
 
 

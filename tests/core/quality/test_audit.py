@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from lt4rec_core.data.lake import Staged
@@ -281,6 +282,26 @@ def test_an_audit_changes_neither_the_staged_file_nor_the_lake_and_prints_nothin
     assert capfd.readouterr() == ("", "")
     assert world.lake.version(IMPRESSIONS) == before
     assert (world.folder / "staged.parquet").exists()
+
+
+def test_a_report_that_cannot_be_written_is_an_error_that_says_where_and_why(world, tmp_path):
+    in_the_way = tmp_path / "reports"
+    in_the_way.write_text("a file where the folder should be")
+    rows = world.rows(IMPRESSIONS)
+    pq.write_table(rows, tmp_path / "staged.parquet")
+    staged = Staged(IMPRESSIONS, world.day, tmp_path / "staged.parquet", len(rows))
+
+    with pytest.raises(
+        QualityError, match=r"reports/samples\.impressions.*html cannot be written: File exists"
+    ):
+        audit(
+            world.lake,
+            world.source,
+            world.files[IMPRESSIONS],
+            staged,
+            params=world.params,
+            report_dir=in_the_way,
+        )
 
 
 def test_a_table_without_a_suite_is_refused(world, tmp_path):

@@ -1,0 +1,71 @@
+"""The metrics of one day: the exact values by SQL, and their intervals over users (200 replicates).
+
+Two models' scores are drawn at random, so no two are equal and every rank must be sorted for. The constant
+and the oracle are measured beside them. With --large also a day of 300,000 impressions.
+"""
+
+import argparse
+from collections.abc import Iterator
+from datetime import date
+
+from benchmarks.homes import Chain, temporary_home
+from benchmarks.measure import Figure, measured, script
+
+METRICS, PREDICTIONS = "evaluation.daily_metrics", "evaluation.predictions"
+
+
+def measure(asked: argparse.Namespace) -> Iterator[Figure]:
+    """Each size in a home of its own."""
+    sizes = [(300, 1)] if asked.quick else [(30_000, asked.runs)]
+    if asked.large:
+        sizes.append((300_000, min(asked.runs, 3)))
+    for n, runs in sizes:
+        with temporary_home(n) as home:
+            yield from _figures(Chain.of(home), n, runs)
+
+
+def _figures(chain: Chain, n: int, runs: int) -> Iterator[Figure]:
+    import pyarrow.parquet as pq
+
+    from lt4rec_core.evaluation.report import day_metrics
+
+    for number in (0, 1):
+        for name in chain.tables:
+            chain.lake.publish(chain.stage(name, chain.day(number))[0])
+    day = chain.day(1)
+    _score_at_random(chain, day)
+    predictions = chain.lake.open(PREDICTIONS, day, day).read_all()
+    truth = chain.lake.open("source.truth", day, day).read_all()
+    sql, peaks, intervals = [], [], []
+    for _ in range(runs):
+        staged, span = chain.stage(METRICS, day)
+        points = pq.read_table(staged.path)
+        chain.lake.discard(staged)
+        sql.append(span.cpu)
+        peaks.append(span.peak_mb)
+        with measured() as span:
+            day_metrics(points, predictions, truth)
+        intervals.append(span.cpu)
+    yield Figure(f"metrics, {n:,} impressions, daily_metrics.sql", "CPU s", sql)
+    yield Figure(f"metrics, {n:,} impressions, daily_metrics.sql, peak memory", "MiB", peaks)
+    yield Figure(f"metrics, {n:,} impressions, intervals", "CPU s", intervals)
+
+
+def _score_at_random(chain: Chain, day: date) -> None:
+    """Publish predictions of the day whose scores know a little of the labels."""
+    import numpy as np
+
+    from lt4rec_core.evaluation.predictions import COPIED, predictions_table
+
+    samples = chain.lake.open("training.samples", day, day, COPIED).read_all()
+    random, click = np.random.default_rng(0), samples["is_click"].to_numpy()
+    parts = []
+    for model in ("snet", "baseline"):
+        p_ctr = 1 / (1 + np.exp(0.8 - click - random.normal(size=len(samples))))
+        parts.append((model, {"p_ctr": p_ctr, "p_cvr": random.random(len(samples))}, "random"))
+    rows = predictions_table(chain.project.tables[PREDICTIONS], samples, parts)
+    chain.lake.publish(chain.lake.stage(PREDICTIONS, day, rows.to_reader()))
+
+
+if __name__ == "__main__":
+    script("metrics", __doc__, measure)
