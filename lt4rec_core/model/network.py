@@ -5,7 +5,7 @@ Shapes are written with b = batch, f = fields (categorical first, then lists), d
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.config import check
+from lt4rec_core.model.sharing import masked_trunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,27 +116,53 @@ class SharedNet(nn.Module):
     read, and the row-wise optimiser moves only the rows the batch used.
     """
 
+    rectified: tuple[str, ...] = ("trunk.",)
+    """Parameters whose layers end in a ReLU, by the first part of their names."""
+
     def __init__(
         self,
         catalogue: FeatureCatalogue,
         tasks: Sequence[str],
         config: NetworkConfig,
         generator: torch.Generator,
+        views: Mapping[str, int] | None = None,
     ) -> None:
+        """Draw a network.
+
+        Args:
+            catalogue: the features.
+            tasks: one logit layer each.
+            config: shape and scale.
+            generator: where first values come from.
+            views: task name to the number of dimensions that only this task sees beside every shared field
+                vector (paper, section 2.2, multi-view); none by default.
+        """
         super().__init__()
         self.config, self.layout, self.tasks = config, FieldLayout(catalogue), tuple(tasks)
         d, f = config.embedding_dim, self.layout.n_fields
         left, right = self._pairs()
         n_products = {"dot": len(left), "user_video": len(left) * d, "none": 0}[config.interaction]
-        widths = (f * d + n_products, *config.hidden)
+        self.n_shared_inputs = f * d + n_products
         self.table = nn.Parameter(torch.empty(self.layout.n_rows, d), requires_grad=False)
-        self.trunk = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(widths))
-        self.logits = nn.ModuleDict({task: nn.Linear(widths[-1], 1) for task in tasks})
+        self.views = nn.ParameterDict(
+            {
+                task: nn.Parameter(torch.empty(self.layout.n_rows, dims), requires_grad=False)
+                for task, dims in (views or {}).items()
+                if task in self.tasks
+            }
+        )
+        self._build(self.n_shared_inputs + f * sum(view.shape[1] for view in self.views.values()))
         self._left, self._right = left, right
         position = torch.full((f, f), len(left))
         position[left, right] = position[right, left] = torch.arange(len(left))
         self._pair_index, self._pair_position = left * f + right, position.flatten()
         self.initialise(generator)
+
+    def _build(self, n_inputs: int) -> None:
+        """Make what stands above the interaction."""
+        widths = (n_inputs, *self.config.hidden)
+        self.trunk = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(widths))
+        self.logits = nn.ModuleDict({task: nn.Linear(widths[-1], 1) for task in self.tasks})
 
     def _pairs(self) -> tuple[Tensor, Tensor]:
         """The pairs of fields that meet, as two index vectors."""
@@ -159,12 +186,12 @@ class SharedNet(nn.Module):
         """
         base = int(torch.randint(2**62, (), generator=generator))
         for name, value in self.named_parameters():
-            if name == "table":
+            if name == "table" or name.startswith("views."):
                 bound = self.config.embedding_std * math.sqrt(3)
             elif name.endswith("bias"):
                 bound = 0.0
             else:
-                bound = math.sqrt((6 if name.startswith("trunk") else 1) / value.shape[1])
+                bound = math.sqrt((6 if name.startswith(self.rectified) else 1) / value.shape[1])
             seed = hashlib.sha256(f"{base}/{name}".encode()).digest()
             drawn = np.random.default_rng(list(seed)).random(value.shape, dtype=np.float32)
             value.copy_(torch.from_numpy(drawn).mul_(2 * bound).sub_(bound))
@@ -172,6 +199,22 @@ class SharedNet(nn.Module):
     def trunk_weights(self) -> dict[str, nn.Parameter]:
         """The weights that a mask covers, by name: ``trunk.<layer>.weight`` of shape (out, in)."""
         return {f"trunk.{i}.weight": layer.weight for i, layer in enumerate(self.trunk)}  # type: ignore[misc]
+
+    def maskable(self, mask: Mapping[str, Tensor]) -> dict[str, nn.Parameter]:
+        """What a mask like this one covers: the trunk's weights, and its biases where it removes neurons."""
+        biases = {f"trunk.{i}.bias": layer.bias for i, layer in enumerate(self.trunk)}
+        weights = self.trunk_weights()
+        return {**weights, **biases} if any(name in mask for name in biases) else weights  # type: ignore[dict-item]
+
+    def forward(self, task: str, fields: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
+        """Logits (b,) of one task; see ``sharing.task_logits``."""
+        return self.from_inputs(task, self.interact(fields, task), mask)
+
+    def from_inputs(self, task: str, inputs: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
+        """Logits (b,) of one task from what the interaction gives, (b, d_in)."""
+        layers = {f"trunk.{i}": layer for i, layer in enumerate(self.trunk)}
+        hidden = masked_trunk(layers, inputs, mask)  # type: ignore[arg-type]
+        return self.logits[task](hidden).squeeze(1)
 
     def task_parameters(self, task: str) -> dict[str, nn.Parameter]:
         """What one task's step may move beside the embeddings: the trunk, its own logit layer."""
@@ -184,18 +227,39 @@ class SharedNet(nn.Module):
         return Lookup(ids + self.layout.offsets, rows)
 
     @torch.no_grad()
-    def embed(self, lookup: Lookup) -> Tensor:
-        """The field vectors of a batch, (b, f, d): categorical fields, then lists as means."""
+    def embed(self, lookup: Lookup, task: str | None = None) -> Tensor:
+        """The field vectors of a batch, (b, f, d): categorical fields, then lists as means.
+
+        For a task with a view of its own (b, f, d + p), the private dimensions last.
+        """
         b, n = lookup.ids.shape
-        fields = torch.empty(b, self.layout.n_fields, self.config.embedding_dim)
-        fields[:, :n] = self.table.index_select(0, lookup.ids.flatten()).view(b, n, -1)
-        for i, (name, rows) in enumerate(lookup.lists.items(), start=n):
-            padding = self.layout.list_offsets[name]
-            fields[:, i] = F.embedding_bag(rows, self.table, mode="mean", padding_idx=padding)
+        tables = [self.table, *(view for owner, view in self.views.items() if owner == task)]
+        fields = torch.empty(b, self.layout.n_fields, sum(table.shape[1] for table in tables))
+        start = 0
+        for table in tables:
+            part = fields[:, :, start : (start := start + table.shape[1])]
+            part[:, :n] = table.index_select(0, lookup.ids.flatten()).view(b, n, -1)
+            for i, (name, rows) in enumerate(lookup.lists.items(), start=n):
+                padding = self.layout.list_offsets[name]
+                part[:, i] = F.embedding_bag(rows, table, mode="mean", padding_idx=padding)
         return fields
 
-    def interact(self, fields: Tensor) -> Tensor:
-        """The trunk's input (b, d_in): the field vectors (b, f, d) side by side, then their products."""
+    def interact(self, fields: Tensor, task: str | None = None) -> Tensor:
+        """The trunk's input (b, d_in): the field vectors (b, f, d) side by side, then their products.
+
+        In a network with views each view has inputs of its own at the end, which are zero for the tasks that
+        do not see it.
+        """
+        if not self.views:
+            return self._interact(fields)
+        d = self.config.embedding_dim
+        parts = [self._interact(fields[..., :d])]
+        for owner, view in self.views.items():
+            shape = (len(fields), self.layout.n_fields * view.shape[1])
+            parts.append(fields[..., d:].flatten(1) if owner == task else fields.new_zeros(shape))
+        return torch.cat(parts, dim=1)
+
+    def _interact(self, fields: Tensor) -> Tensor:
         flat = fields.flatten(1)
         if self.config.interaction == "dot":
             return torch.cat([flat, _PairDots.apply(fields, self._pair_index, self._pair_position)], dim=1)

@@ -1,7 +1,7 @@
 """Seeded batches of single tasks (Algorithm 1, lines 12-13): whose turn it is, and with which samples."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,6 +22,34 @@ class Batch(NamedTuple):
     """(b, K) int32 each."""
     labels: Tensor
     """(b,) float32, all known."""
+    weights: Tensor | None = None
+    """(b,) float32 of the samples' losses; None is 1."""
+
+
+class Part(NamedTuple):
+    """What one task makes of a joint batch."""
+
+    rows: Tensor
+    """(m,) which of the batch's impressions are its samples."""
+    labels: Tensor
+    """(m,) float32, all known."""
+    weights: Tensor | None
+    """(m,) float32; None is 1."""
+
+
+class JointBatch(NamedTuple):
+    """Some impressions, and what every task makes of them."""
+
+    ids: Tensor
+    """(b, n_categorical) int32."""
+    lists: dict[str, Tensor]
+    """(b, K) int32 each."""
+    parts: dict[str, Part]
+    """Task name to its part; a task without a sample among them is left out."""
+
+
+SampleWeights = Mapping[str, Tensor | None]
+"""Task name to the weights (n,) of all samples in its loss; None (or no entry) is 1."""
 
 
 def generator_for(seed: int, *purpose: object) -> torch.Generator:
@@ -51,7 +79,11 @@ def rows_of_task(samples: SampleSet, task: Task) -> Tensor:
 
 
 def iterate_batches(
-    samples: SampleSet, tasks: Sequence[Task], batch_size: int, generator: torch.Generator
+    samples: SampleSet,
+    tasks: Sequence[Task],
+    batch_size: int,
+    generator: torch.Generator,
+    weights: SampleWeights | None = None,
 ) -> Iterator[Batch]:
     """One pass over the samples of all tasks, in batches of single tasks in random order.
 
@@ -65,9 +97,35 @@ def iterate_batches(
         turns += [(task, part) for part in shuffled.split(batch_size) if len(part)]
     for i in torch.randperm(len(turns), generator=generator).tolist():
         task, rows = turns[i]
+        own = (weights or {}).get(task.name)
         yield Batch(
             task.name,
             samples.ids.index_select(0, rows),
             {name: value.index_select(0, rows) for name, value in samples.lists.items()},
             samples.labels[task.label].index_select(0, rows),
+            None if own is None else own.index_select(0, rows),
         )
+
+
+def iterate_joint_batches(
+    samples: SampleSet,
+    tasks: Sequence[Task],
+    batch_size: int,
+    generator: torch.Generator,
+    weights: SampleWeights | None = None,
+) -> Iterator[JointBatch]:
+    """One pass over all impressions that are a sample of some task, in shuffled batches for all tasks."""
+    mine = {task.name: torch.zeros(len(samples), dtype=torch.bool) for task in tasks}
+    for task in tasks:
+        mine[task.name][rows_of_task(samples, task)] = True
+    used = torch.stack(list(mine.values())).any(0).nonzero().squeeze(1)
+    for rows in used[torch.randperm(len(used), generator=generator)].split(batch_size):
+        parts = {}
+        for task in tasks:
+            local = mine[task.name][rows].nonzero().squeeze(1)
+            own = (weights or {}).get(task.name)
+            if len(local):
+                labels = samples.labels[task.label][rows[local]]
+                parts[task.name] = Part(local, labels, None if own is None else own[rows[local]])
+        lists = {name: value.index_select(0, rows) for name, value in samples.lists.items()}
+        yield JointBatch(samples.ids.index_select(0, rows), lists, parts)

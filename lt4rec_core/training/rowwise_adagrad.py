@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lt4rec_core.errors import ModelStoreError
@@ -17,8 +17,16 @@ class RowwiseAdagrad:
     values, which the chain's seed draws again.
     """
 
-    def __init__(self, net: SharedNet, learning_rate: float, eps: float, initial: float) -> None:
-        self.table, self.layout = net.table, net.layout
+    def __init__(
+        self,
+        net: SharedNet,
+        learning_rate: float,
+        eps: float,
+        initial: float,
+        table: nn.Parameter | None = None,
+    ) -> None:
+        """``table`` is another than the shared one: a task's view."""
+        self.table, self.layout = net.table if table is None else table, net.layout
         self.learning_rate, self.eps = learning_rate, eps
         self.accumulator = torch.full((net.layout.n_rows,), initial)
         # Not read off the accumulator: a small gradient moves a row while its square vanishes in the sum.
@@ -30,13 +38,17 @@ class RowwiseAdagrad:
 
         A row's gradients within the batch are summed first; its accumulator grows by the mean square over d.
         """
-        rows, total = self._gradient_by_row(lookup, gradient)
+        self.move(*self.gradient_by_row(lookup, gradient))
+
+    @torch.no_grad()
+    def move(self, rows: Tensor, total: Tensor) -> None:
+        """Move distinct rows (m,) by their summed gradients (m, d), which it uses up."""
         self.touched[rows] = True
         self.accumulator.index_add_(0, rows, total.square().mean(1))
         root = self.accumulator.index_select(0, rows).sqrt_().add_(self.eps)
         self.table.index_add_(0, rows, total.mul_((-self.learning_rate / root).unsqueeze(1)))
 
-    def _gradient_by_row(self, lookup: Lookup, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient_by_row(self, lookup: Lookup, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """The distinct rows (m,) and their summed gradients (m, d)."""
         b, f, d = gradient.shape
         n = lookup.ids.shape[1]

@@ -1,5 +1,6 @@
 """How a network is trained: the settings that tickets, sNET and baseline share."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -42,7 +43,23 @@ class TrainingConfig:
 
     task_weights: tuple[tuple[str, float], ...] = ()
     """Eq. 2's a and b as pairs of task and weight, 1 where not named. Adam ignores the scale of a loss: on
-    the trunk a weight multiplies the task's learning rate, on the embeddings its loss."""
+    the trunk a weight multiplies the task's learning rate, on the embeddings its loss. With joint steps it
+    is the loss weight it is in the paper."""
+
+    steps: Literal["alternating", "joint", "pcgrad"] = "alternating"
+    """``alternating`` steps on batches of single tasks, one Adam each (Algorithm 1). ``joint`` steps on the
+    weighted sum of all tasks' losses over a batch of impressions, one Adam for all, without masks; ``pcgrad``
+    does so after projecting conflicting gradients (Yu et al., 2020)."""
+
+    conflict: Literal["none", "raise_cvr", "damp_ctr"] = "none"
+    """Clicked impressions that were hardly watched pull the two tasks apart: ``raise_cvr`` raises their CVR
+    loss (paper, section 2.2), ``damp_ctr`` damps their CTR loss and so its gradient (section 3.2)."""
+
+    conflict_strength: float = 1.0
+    """By how much, at a watch ratio of 0: the weight is 1 + strength, or 1 - strength."""
+
+    conflict_below: float = 0.1
+    """The watch ratio from which weights are 1; in between they are linear."""
 
     threads: int = 1
     """PyTorch's threads. Another number gives other last bits, hence another model digest."""
@@ -55,8 +72,20 @@ class TrainingConfig:
         for name in ("beta1", "beta2"):
             check(0 <= getattr(self, name) < 1, f"{name} must lie in [0, 1), got {getattr(self, name)}.")
         check(0 <= self.unknown_dropout <= 1, f"unknown_dropout is a share, got {self.unknown_dropout}.")
-        known = ("soft_bce", "mse")
-        check(self.cvr_loss in known, f"cvr_loss must be one of {known}, got {self.cvr_loss!r}.")
+        for name, known in (
+            ("cvr_loss", ("soft_bce", "mse")),
+            ("steps", ("alternating", "joint", "pcgrad")),
+            ("conflict", ("none", "raise_cvr", "damp_ctr")),
+        ):
+            found = getattr(self, name)
+            check(found in known, f"{name} must be one of {known}, got {found!r}.")
+        check(0 < self.conflict_below <= 1, f"conflict_below is a watch ratio, got {self.conflict_below}.")
+        most = 1.0 if self.conflict == "damp_ctr" else math.inf
+        check(
+            0 <= self.conflict_strength <= most,
+            f"conflict_strength must lie in [0, {most}], got {self.conflict_strength}. "
+            "Damping by more than 1 would turn the gradient round.",
+        )
         pairs = self.task_weights
         if isinstance(pairs, Mapping):
             pairs = tuple(pairs.items())
@@ -68,7 +97,7 @@ class TrainingConfig:
 
     def loss_of(self, task: Task) -> str:
         """The kind of loss a task is trained with."""
-        return self.cvr_loss if task.name == "cvr" else task.loss
+        return self.cvr_loss if task.label in ("watch_ratio", "click_watch_ratio") else task.loss
 
     def weight_of(self, task: str) -> float:
         """The task's weight in Eq. 2."""

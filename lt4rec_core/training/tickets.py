@@ -1,10 +1,10 @@
 """Finding a task's ticket (Algorithm 1, lines 1-10): train, prune, restart, repeat; choose on validation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -16,12 +16,16 @@ from lt4rec_core.errors import TrainingError
 from lt4rec_core.evaluation.metrics import auc_score, mse_loss
 from lt4rec_core.model.masks import Mask, density, keep_all, layer_densities, mask_digest
 from lt4rec_core.model.network import NetworkConfig, SharedNet
-from lt4rec_core.model.pruning import prune_smallest
+from lt4rec_core.model.pruning import expand_neurons, keep_all_neurons, prune_neurons, prune_smallest
 from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.optimizers import make_optimizers
 from lt4rec_core.training.settings import TrainingConfig
 from lt4rec_core.training.trainer import Progress, predict, train
+
+Choice = Literal["best", "sparsest_within_one_se", "last"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+"""How the round of the ticket can be chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,11 @@ class PruneConfig:
     """Rounds of pruning. The search trains once more: mask i is judged by a network trained through it."""
 
     q: float = 0.331
-    """Share of the surviving weights removed in each round, in (0, 1); 0.331 four times leaves 20 %."""
+    """Share of the surviving weights, or neurons, removed in each round, in (0, 1); 0.331 four times leaves
+    20 % of them."""
+
+    unit: Literal["weight", "neuron"] = "weight"
+    """What is removed: single weights (S-Weight) or whole neurons (S-Neuron, ranked within their layer)."""
 
     scope: Literal["layer", "global"] = "layer"
     """Rank each layer by itself, or all weights together (which can empty a layer)."""
@@ -40,8 +48,9 @@ class PruneConfig:
     restart: Literal["reinitialise", "rewind"] = "reinitialise"
     """Before each round draw new values for everything (the paper), or return to the first ones."""
 
-    choose: Literal["best", "sparsest_within_one_se"] = "best"
-    """The round of the best validation metric (the paper), or the sparsest within one standard error."""
+    choose: Choice = "best"
+    """The round of the best validation metric (the paper), the sparsest within one standard error of it, or
+    the last one: a fixed sparsity."""
 
     epochs: int = 1
     """Passes over the training days in each round."""
@@ -54,12 +63,17 @@ class PruneConfig:
             "It is a share of the surviving weights, not a percentage.",
         )
         for name, known in (
+            ("unit", ("weight", "neuron")),
             ("scope", ("layer", "global")),
             ("restart", ("reinitialise", "rewind")),
-            ("choose", ("best", "sparsest_within_one_se")),
+            ("choose", CHOICES),
         ):
             found = getattr(self, name)
             check(found in known, f"{name} must be one of {known}, got {found!r}.")
+        check(
+            self.unit == "weight" or self.scope == "layer",
+            "Neurons are ranked within their layer: unit 'neuron' needs scope 'layer', got 'global'.",
+        )
         check(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}.")
 
 
@@ -80,6 +94,8 @@ class TicketKey:
     last: date
     """Last day of the window, the validation day."""
     seed: int
+    views: tuple[tuple[str, int], ...] = ()
+    """Pairs of task and number of dimensions that only it sees, as ``SharedNet`` takes them."""
 
     @property
     def digest(self) -> str:
@@ -136,8 +152,10 @@ def find_ticket(
     training: TrainingConfig,
     pruning: PruneConfig,
     seed: int,
+    views: Mapping[str, int] | None = None,
     progress: Callable[[int, Progress], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
+    on_mask: Callable[[Mask], None] | None = None,
 ) -> Ticket:
     """Search one task's ticket. No test day is ever handed in.
 
@@ -150,8 +168,10 @@ def find_ticket(
         training: as sNET's.
         pruning: how often, how much, how to restart, which to choose.
         seed: decides first values and batches; equal seeds give equal tickets.
+        views: dimensions that only one task sees, as ``SharedNet`` takes them.
         progress: called while a round trains, with its number.
         on_round: called when a round is done.
+        on_mask: called then with the round's mask: of one search ``choose_round`` can choose in several ways.
 
     Returns:
         The ticket, with all rounds.
@@ -162,12 +182,16 @@ def find_ticket(
     """
     torch.set_num_threads(training.threads)
     masks, rounds = [], []
-    found = _rounds(catalogue, task, train_samples, valid_samples, network, training, pruning, seed, progress)
+    found = _rounds(
+        catalogue, task, train_samples, valid_samples, network, training, pruning, seed, views, progress
+    )
     for mask, done in found:
         masks.append(mask)
         rounds.append(done)
         if on_round:
             on_round(done)
+        if on_mask:
+            on_mask(mask)
     best_i = choose_round(rounds, task, pruning)
     return Ticket(task=task.name, metric=task.metric, best_i=best_i, rounds=tuple(rounds), mask=masks[best_i])
 
@@ -181,14 +205,16 @@ def _rounds(
     training: TrainingConfig,
     pruning: PruneConfig,
     seed: int,
+    views: Mapping[str, int] | None,
     progress: Callable[[int, Progress], None] | None,
 ) -> Iterator[tuple[Mask, Round]]:
     """Mask 0 keeps all; mask i + 1 is drawn from the network that was trained through mask i."""
     mask: Mask | None = None
     for i in range(pruning.n_pruning + 1):
         start = initial_generator(seed, pruning.restart, task.name, i)
-        net = SharedNet(catalogue, (task.name,), network, start)
-        mask = keep_all(net.trunk_weights()) if mask is None else mask
+        net = SharedNet(catalogue, (task.name,), network, start, views)
+        if mask is None:
+            mask = _dense(net, pruning)
         losses = train(
             net,
             make_optimizers(net, training),
@@ -213,7 +239,24 @@ def _rounds(
             ),
         )
         if i < pruning.n_pruning:
-            mask = prune_smallest(net.trunk_weights(), mask, pruning.q, pruning.scope)
+            mask = _prune(net, mask, pruning)
+
+
+def _dense(net: SharedNet, pruning: PruneConfig) -> Mask:
+    """Mask 0. With neurons it covers the biases too."""
+    weights = net.trunk_weights()
+    return (
+        keep_all(weights) if pruning.unit == "weight" else expand_neurons(keep_all_neurons(weights), weights)
+    )
+
+
+def _prune(net: SharedNet, mask: Mask, pruning: PruneConfig) -> Mask:
+    """Line 5: the next mask."""
+    weights = net.trunk_weights()
+    if pruning.unit == "weight":
+        return prune_smallest(weights, mask, pruning.q, pruning.scope)
+    left = {name: mask[name.removesuffix("weight") + "bias"] for name in weights}
+    return expand_neurons(prune_neurons(weights, left, pruning.q), weights)
 
 
 def initial_generator(seed: int, restart: str, *purpose: object) -> torch.Generator:
@@ -257,6 +300,8 @@ def choose_round(rounds: list[Round], task: Task, pruning: PruneConfig) -> int:
             f"No round of task {task.name!r} has a {task.metric.upper()} on the validation day: "
             "all its labels are equal. Choose another ticket window (LT4REC_TICKET_DAYS)."
         )
+    if pruning.choose == "last":
+        return rounds[-1].i
     best = max(candidates, key=lambda r: (sign * r.metric, r.i))
     if pruning.choose == "best":
         return best.i

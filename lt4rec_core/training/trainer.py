@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,12 +14,22 @@ from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.errors import TrainingError
 from lt4rec_core.model.masks import Masks, check_fits
 from lt4rec_core.model.network import SharedNet
-from lt4rec_core.model.sharing import task_logits, trunk_logits
+from lt4rec_core.model.sharing import trunk_logits
 from lt4rec_core.model.tasks import Task
-from lt4rec_core.training.batches import Batch, iterate_batches, rows_of_task
-from lt4rec_core.training.losses import balance, task_loss
+from lt4rec_core.training.batches import (
+    Batch,
+    JointBatch,
+    SampleWeights,
+    iterate_batches,
+    iterate_joint_batches,
+    rows_of_task,
+)
+from lt4rec_core.training.losses import conflict_weights
 from lt4rec_core.training.optimizers import Optimizers
 from lt4rec_core.training.settings import TrainingConfig
+from lt4rec_core.training.steps import Met, joint_stepper, single_step
+
+AnyBatch = TypeVar("AnyBatch", Batch, JointBatch)
 
 
 @dataclass(frozen=True)
@@ -58,9 +70,12 @@ def train(
     *,
     masks: Masks | None = None,
     epochs: int = 1,
+    sample_weights: SampleWeights | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> dict[str, TaskLoss]:
     """Train ``net`` in place on mixed batches of single tasks (Algorithm 1, lines 12-17).
+
+    With ``config.steps`` other than ``alternating`` on batches of impressions for all tasks at once.
 
     Args:
         net: the network; every task trains the trunk through its own mask.
@@ -71,6 +86,7 @@ def train(
         generator: shuffles and drops; equal generators give equal bits.
         masks: per task; None or a missing entry trains the dense trunk.
         epochs: passes over the samples.
+        sample_weights: per task (n,) weights of the samples in its loss.
         report: called about a hundred times with where training stands.
 
     Returns:
@@ -87,56 +103,46 @@ def train(
             f"Nothing to train on: none of {len(samples)} samples has a label of {[t.name for t in tasks]}. "
             "Look at training.samples of these days."
         )
-    kinds = {task.name: config.loss_of(task) for task in tasks}
+    weights = _sample_weights(samples, tasks, config, sample_weights)
+    if config.steps == "alternating":
+        iterate: Callable[..., Iterable] = iterate_batches
+        step: Callable[..., Met] = partial(single_step, net, optimizers, config, tasks, keep)
+    else:
+        iterate, step = iterate_joint_batches, joint_stepper(net, optimizers, config, tasks, keep, generator)
     sums = {task.name: _Sum() for task in tasks}
     done, next_report = 0, 0.0
     for _ in range(epochs):
-        for number, batch in enumerate(iterate_batches(samples, tasks, config.batch_size, generator)):
+        for number, batch in enumerate(iterate(samples, tasks, config.batch_size, generator, weights)):
             batch = drop_unknown(net, batch, config.unknown_dropout, generator)
-            loss = _step(
-                net, optimizers, batch, kinds[batch.task], config.weight_of(batch.task), keep, number
-            )
-            seen = sums[batch.task]
-            seen.total, seen.n = seen.total + loss * len(batch.labels), seen.n + len(batch.labels)
-            done += len(batch.labels)
+            for task, (loss, n) in step(batch, number).items():
+                seen = sums[task]
+                seen.total, seen.n, done = seen.total + loss * n, seen.n + n, done + n
             if report and (done >= next_report or done == total):
                 next_report = done + total / 100
                 report(Progress(done, total, _means(sums)))
     return _means(sums)
 
 
-def _step(
-    net: SharedNet,
-    optimizers: Optimizers,
-    batch: Batch,
-    kind: str,
-    weight: float,
-    keep: Mapping[str, Mapping[str, Tensor] | None],
-    number: int,
-) -> float:
-    """One update for one task; the loss before it."""
-    lookup = net.lookup(batch.ids, batch.lists)
-    fields = net.embed(lookup).requires_grad_()  # (b, f, d): a leaf, the table itself stays out of autograd
-    loss = task_loss(kind, task_logits(net, batch.task, fields, keep[batch.task]), batch.labels)
-    value = loss.item()
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"The loss of task {batch.task!r} is {value} at batch {number}; this step was not made. "
-            "Lower the learning rates, or look for labels outside [0, 1] in training.samples."
+def _sample_weights(
+    samples: SampleSet, tasks: Sequence[Task], config: TrainingConfig, given: SampleWeights | None
+) -> SampleWeights:
+    """Per task the weights given, times those of conflicting samples."""
+    weights: dict[str, Tensor | None] = {}
+    for task in tasks:
+        found = conflict_weights(
+            config.conflict, task.name, samples.labels, config.conflict_strength, config.conflict_below
         )
-    adam = optimizers.tasks[batch.task]
-    for_fields, *for_weights = torch.autograd.grad(balance(loss, weight), [fields, *adam.parameters.values()])
-    adam.step(for_weights)
-    optimizers.embedding.step(lookup, for_fields)
-    return value
+        own = (given or {}).get(task.name)
+        weights[task.name] = own if found is None else found if own is None else own * found
+    return weights
 
 
-def drop_unknown(net: SharedNet, batch: Batch, share: float, generator: torch.Generator) -> Batch:
+def drop_unknown(net: SharedNet, batch: AnyBatch, share: float, generator: torch.Generator) -> AnyBatch:
     """Set the features that are unknown when serving to missing, in a random share of the samples."""
     layout = net.layout
     if not (layout.unknown_columns or layout.unknown_lists) or share == 0:
         return batch
-    gone = torch.rand(len(batch.labels), generator=generator) < share
+    gone = torch.rand(len(batch.ids), generator=generator) < share
     ids, lists = _set_missing(net, batch.ids, batch.lists, gone)
     return batch._replace(ids=ids, lists=lists)
 
@@ -172,20 +178,22 @@ def predict(
         part = slice(start, start + batch_size)
         ids, lists = samples.ids[part], {name: value[part] for name, value in samples.lists.items()}
         ids, lists = _set_missing(net, ids, lists, torch.ones(len(ids), dtype=torch.bool))
-        inputs = net.interact(net.embed(net.lookup(ids, lists)))
+        lookup = net.lookup(ids, lists)
+        inputs = net.interact(net.embed(lookup))
         for task in tasks:
-            logits = trunk_logits(net, task, inputs, keep.get(task))
+            seen = net.interact(net.embed(lookup, task), task) if net.views else inputs
+            logits = trunk_logits(net, task, seen, keep.get(task))
             scores[task][part] = torch.sigmoid(logits.double()).numpy()
     return scores
 
 
 def _float_masks(net: SharedNet, masks: Masks | None) -> dict[str, dict[str, Tensor] | None]:
     """Masks as 0/1 floats, once per call: multiplying by bool would convert at every step."""
-    weights, keep = net.trunk_weights(), {}
+    keep: dict[str, dict[str, Tensor] | None] = {}
     for task in net.tasks:
         mask = (masks or {}).get(task)
         if mask is not None:
-            check_fits(mask, weights)
+            check_fits(mask, net.maskable(mask))
         keep[task] = None if mask is None else {name: m.float() for name, m in mask.items()}
     return keep
 

@@ -51,8 +51,8 @@ overall as (
     select
         sum(n_clicks) / sum(n_impressions) as click_rate,
         sum(n_likes) / sum(n_impressions) as like_rate,
-        sum(watch_ratio_millionths) / sum(n_clicks) / 1000000 as watch_ratio,
-        sum(n_completes) / sum(n_clicks) as complete_rate
+        sum(watch_ratio_millionths) / sum(n_watched) / 1000000 as watch_ratio,
+        sum(n_completes) / sum(n_watched) as complete_rate
     from features.user_daily_stats
 
 ),
@@ -64,6 +64,7 @@ past as (
         sum(stats.n_impressions)::bigint as n_impressions,
         sum(stats.n_clicks)::bigint as n_clicks,
         sum(stats.n_likes) as n_likes,
+        sum(stats.n_watched) as n_watched,
         sum(stats.n_completes) as n_completes,
         sum(stats.watch_ratio_millionths) / 1000000 as watch_ratio,
         sum(stats.watch_surplus_millionths) / 1000000 as watch_surplus
@@ -84,10 +85,10 @@ rates as (
         (past.n_likes + $prior_strength * overall.like_rate)
         / (past.n_impressions + $prior_strength) as like_rate,
         -- Without a click there is nothing to divide by, and the clicks' own rates stay NULL.
-        case when past.n_clicks > 0 then past.n_clicks + $prior_strength end as n_clicks_and_prior,
-        (past.watch_ratio + $prior_strength * overall.watch_ratio) / n_clicks_and_prior as watch_ratio,
-        (past.n_completes + $prior_strength * overall.complete_rate) / n_clicks_and_prior as complete_rate,
-        past.watch_surplus / n_clicks_and_prior as watch_surplus
+        case when past.n_watched > 0 then past.n_watched + $prior_strength end as n_watched_and_prior,
+        (past.watch_ratio + $prior_strength * overall.watch_ratio) / n_watched_and_prior as watch_ratio,
+        (past.n_completes + $prior_strength * overall.complete_rate) / n_watched_and_prior as complete_rate,
+        past.watch_surplus / n_watched_and_prior as watch_surplus
     from past
     cross join overall
 

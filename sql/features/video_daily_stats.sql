@@ -14,6 +14,7 @@
 --   n_clicks                  bigint   of these, clicked
 --   n_likes                   bigint   of these, liked; 0 where the source does not say
 --   n_long_views              bigint   of these, long views; 0 where the source does not say
+--   n_watched                 bigint   clicks whose watch ratio is known: all, unless labels are made scarce
 --   n_conversions             bigint   clicks watched up to the conversion threshold
 --   n_completes               bigint   clicks watched to the end
 --   play_ms                   bigint   time the clicked videos played, each at most its length
@@ -64,6 +65,7 @@ clicked as (
 
     select
         video_id,
+        count(*) as n_watched,
         count(*) filter (where is_converted) as n_conversions,
         count(*) filter (where is_complete) as n_completes,
         -- A hostile length must not overflow the sum.
@@ -82,6 +84,7 @@ select
     shown.n_clicks,
     shown.n_likes,
     shown.n_long_views,
+    coalesce(clicked.n_watched, 0) as n_watched,
     coalesce(clicked.n_conversions, 0) as n_conversions,
     coalesce(clicked.n_completes, 0) as n_completes,
     coalesce(clicked.play_ms, 0) as play_ms,

@@ -238,3 +238,21 @@ def test_moving_a_days_labels_and_engagement_moves_none_of_its_features(platform
     deliver(days_after(0), turned=True)
     platform.run_all(days_after(1))
     assert outcome(days_after(1))[:3] != after[:3]
+
+
+def test_a_click_whose_watch_ratio_is_not_known_counts_as_a_click_and_not_as_watched_to_zero(
+    platform, days_after
+):
+    platform.log(clicked("a", 9_000), clicked("b", 10_000))
+    platform.run_all()
+    known = next(r for r in platform.rows("samples.conversions") if r["video_id"] == "a")
+    platform.put("samples.conversions", known)
+    platform.run(STATS, "features.video_daily_stats")
+    platform.log({"video_id": "a"}, {"video_id": "b"}, day=days_after(1))
+    platform.run_all(day=days_after(1))
+
+    user = only(platform.rows(USERS, days_after(1)))
+    a, b = platform.rows(VIDEOS, days_after(1))
+
+    assert (user["n_clicks_7d"], user["watch_ratio_7d"]) == (2, pytest.approx(0.9))
+    assert (a["watch_ratio_7d"], b["n_clicks_7d"], b["watch_ratio_7d"]) == (pytest.approx(0.9), 1, None)

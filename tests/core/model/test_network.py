@@ -106,3 +106,21 @@ def test_a_task_may_move_the_trunk_and_its_own_logit_layer_only(catalogue, small
 
     assert "logits.ctr.weight" in moved
     assert not {name for name in moved if "cvr" in name or name == "table"}
+
+
+def test_a_view_is_seen_by_its_task_alone_beside_what_all_share(catalogue, small_network, make_samples):
+    plain = SharedNet(catalogue, ("ctr", "cvr"), small_network, torch.Generator().manual_seed(0))
+    net = SharedNet(catalogue, ("ctr", "cvr"), small_network, torch.Generator().manual_seed(0), {"cvr": 2})
+    samples = make_samples(6)
+    lookup = net.lookup(samples.ids, samples.lists)
+
+    shared, private = net.embed(lookup, "ctr"), net.embed(lookup, "cvr")
+
+    n, f = plain.trunk[0].in_features, net.layout.n_fields
+    assert torch.equal(shared, plain.embed(lookup))
+    assert torch.equal(private[..., :4], shared)
+    assert private.shape == (6, f, 6)
+    assert net.trunk[0].in_features == n + 2 * f
+    assert torch.equal(net.interact(shared, "ctr")[:, :n], plain.interact(shared))
+    assert not net.interact(shared, "ctr")[:, n:].any()
+    assert torch.equal(net.interact(private, "cvr")[:, n:], private[..., 4:].flatten(1))

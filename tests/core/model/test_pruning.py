@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -5,7 +7,14 @@ from torch.nn.utils import prune
 
 from lt4rec_core.errors import ConfigError, MaskError
 from lt4rec_core.model.masks import density, keep_all, n_kept
-from lt4rec_core.model.pruning import prune_smallest
+from lt4rec_core.model.pruning import (
+    expand_neurons,
+    keep_all_neurons,
+    prune_neurons,
+    prune_smallest,
+    random_mask,
+    widen,
+)
 
 
 @pytest.mark.parametrize("q", [0.1, 0.25, 0.5, 0.9])
@@ -102,3 +111,81 @@ def test_a_mask_of_another_shape_is_refused():
 def test_a_share_outside_zero_and_one_is_refused(q):
     with pytest.raises(ConfigError, match="not a percentage"):
         prune_smallest({"fc": torch.ones(3)}, keep_all({"fc": torch.ones(3)}), q)
+
+
+def trunk(*widths, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    shapes = [(m, n) for n, m in pairwise(widths)]
+    return {f"trunk.{i}.weight": torch.randn(shape, generator=g) for i, shape in enumerate(shapes)}
+
+
+def test_a_removed_neuron_takes_its_row_its_bias_and_its_outgoing_column_along():
+    weights = trunk(4, 3, 2)
+    neurons = {
+        "trunk.0.weight": torch.tensor([True, False, True]),
+        "trunk.1.weight": torch.tensor([False, True]),
+    }
+
+    mask = expand_neurons(neurons, weights)
+
+    assert mask["trunk.0.weight"].tolist() == [[True] * 4, [False] * 4, [True] * 4]
+    assert mask["trunk.0.bias"].tolist() == [True, False, True]
+    assert mask["trunk.1.weight"].tolist() == [[False] * 3, [True, False, True]]
+    assert mask["trunk.1.bias"].tolist() == [False, True]
+
+
+def test_the_neurons_of_the_smallest_incoming_norm_go_by_plain_counting():
+    weights = trunk(6, 10, 8)
+    neurons = keep_all_neurons(weights)
+
+    for _ in range(3):
+        expected = {}
+        below = list(range(6))
+        for name, kept in neurons.items():
+            left = kept.nonzero().squeeze(1).tolist()
+            size = {i: sum(weights[name][i, j].item() ** 2 for j in below) for i in left}
+            gone = sorted(left, key=size.get)[: int(0.4 * len(left))]
+            expected[name] = [i for i in left if i not in gone]
+            below = left
+        neurons = prune_neurons(weights, neurons, 0.4)
+        assert {name: kept.nonzero().squeeze(1).tolist() for name, kept in neurons.items()} == expected
+
+
+def test_neurons_that_tie_are_not_over_pruned_and_a_removed_one_never_returns():
+    weights = {"trunk.0.weight": torch.ones(10, 4)}
+    neurons = keep_all_neurons(weights)
+
+    for left in (7, 5, 4):
+        before = neurons
+        neurons = prune_neurons(weights, neurons, 0.3)
+        assert int(neurons["trunk.0.weight"].sum()) == left
+        assert not (neurons["trunk.0.weight"] & ~before["trunk.0.weight"]).any()
+
+
+def test_a_neuron_mask_of_another_network_is_refused():
+    with pytest.raises(MaskError, match="another network config"):
+        expand_neurons(keep_all_neurons(trunk(4, 3, 2)), trunk(4, 5, 2))
+
+
+def test_a_random_mask_keeps_as_many_weights_of_each_layer_and_others():
+    weights = trunk(30, 20, 10)
+    ticket = prune_smallest(weights, keep_all(weights), 0.8)
+
+    drawn = [random_mask(ticket, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+
+    for mask in drawn:
+        assert {n: int(m.sum()) for n, m in mask.items()} == {n: int(m.sum()) for n, m in ticket.items()}
+    assert all(torch.equal(drawn[0][n], drawn[1][n]) for n in weights)
+    assert not torch.equal(drawn[0]["trunk.0.weight"], drawn[2]["trunk.0.weight"])
+    assert not torch.equal(drawn[0]["trunk.0.weight"], ticket["trunk.0.weight"])
+
+
+def test_a_mask_widened_for_inputs_it_does_not_know_does_not_see_them():
+    mask = keep_all(trunk(4, 3, 2))
+
+    wide = widen(mask, trunk(6, 3, 2))
+
+    assert wide["trunk.0.weight"].tolist() == [[True] * 4 + [False] * 2] * 3
+    assert wide["trunk.1.weight"].all()
+    with pytest.raises(MaskError):
+        widen(mask, trunk(3, 3, 2))

@@ -5,7 +5,12 @@ import torch
 
 from lt4rec_core.errors import TrainingError
 from lt4rec_core.model.tasks import get_tasks
-from lt4rec_core.training.batches import generator_for, iterate_batches, rows_of_task
+from lt4rec_core.training.batches import (
+    generator_for,
+    iterate_batches,
+    iterate_joint_batches,
+    rows_of_task,
+)
 
 CTR, CVR, LIKE = get_tasks(["ctr", "cvr", "like"])
 
@@ -80,3 +85,33 @@ def test_each_purpose_has_a_stream_of_its_own():
     drawn = {int(torch.randint(2**60, (), generator=generator_for(1, name))) for name in ("a", "b", "a")}
 
     assert len(drawn) == 2
+
+
+def test_joint_batches_meet_every_impression_once_with_all_its_labels(make_samples):
+    samples = make_samples(100)
+    ctr, cvr = get_tasks(["ctr", "cvr"])
+
+    batches = list(iterate_joint_batches(samples, (ctr, cvr), 16, generator_for(0)))
+
+    assert [len(batch.ids) for batch in batches] == [16] * 6 + [4]
+    clicked = samples.labels["is_click"] == 1
+    parts = [(batch.ids, batch.parts["cvr"]) for batch in batches if "cvr" in batch.parts]
+    watched = torch.cat([part.labels for _, part in parts])
+    assert torch.equal(watched.sort().values, samples.labels["watch_ratio"][clicked].sort().values)
+    assert sum(len(batch.parts["ctr"].rows) for batch in batches) == 100
+    for ids, part in parts:
+        same = (samples.ids[:, None] == ids[part.rows]).all(-1)  # (n, m): which sample a row is
+        assert all(
+            label in samples.labels["watch_ratio"][same[:, i]].tolist()
+            for i, label in enumerate(part.labels.tolist())
+        )
+
+
+def test_weights_of_samples_follow_them_into_their_batches(make_samples):
+    samples, (ctr,) = make_samples(50), get_tasks(["ctr"])
+    weights = {"ctr": samples.labels["is_click"] + 1}
+
+    for batch in iterate_batches(samples, (ctr,), 8, generator_for(0), weights):
+        assert torch.equal(batch.weights, batch.labels + 1)
+    for batch in iterate_joint_batches(samples, (ctr,), 8, generator_for(0), weights):
+        assert torch.equal(batch.parts["ctr"].weights, batch.parts["ctr"].labels + 1)

@@ -1,6 +1,7 @@
 import pytest
 
 from lt4rec_core.config import from_mapping
+from lt4rec_core.errors import ConfigError
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.training.settings import TrainingConfig
 
@@ -19,3 +20,17 @@ def test_task_weights_may_be_a_table_and_do_not_depend_on_its_order():
     assert first == TrainingConfig(task_weights=(("ctr", 1.0), ("cvr", 2.0)))
     assert first.weight_of("cvr") == 2.0
     assert first.weight_of("like") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": "sideways"}, "steps must be one of"),
+        ({"conflict": "both"}, "conflict must be one of"),
+        ({"conflict": "damp_ctr", "conflict_strength": 1.5}, "turn the gradient round"),
+        ({"conflict_below": 0.0}, "conflict_below is a watch ratio"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainingConfig(**settings)

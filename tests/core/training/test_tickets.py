@@ -4,7 +4,7 @@ from datetime import date
 import pytest
 import torch
 
-from lt4rec_core.errors import TrainingError
+from lt4rec_core.errors import ConfigError, TrainingError
 from lt4rec_core.model.masks import density, keep_all, n_kept
 from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.tasks import get_tasks
@@ -198,3 +198,24 @@ def test_a_key_depends_on_how_a_ticket_is_found_and_not_on_what_data_said(small_
 
     assert len({key.digest, *(other.digest for other in others)}) == 7
     assert replace(key).digest == key.digest
+
+
+def test_neurons_are_pruned_by_share_of_each_layer_and_the_ticket_covers_their_biases(search):
+    ticket = search(unit="neuron", n_pruning=2, choose="sparsest_within_one_se", q=0.25)
+
+    kept = {name: int(m.sum()) for name, m in ticket.mask.items() if name.endswith("bias")}
+    rounds_done = ticket.best_i
+    assert (
+        kept
+        == [{}, {"trunk.0.bias": 12, "trunk.1.bias": 6}, {"trunk.0.bias": 9, "trunk.1.bias": 5}][rounds_done]
+    )
+    assert int(ticket.mask["trunk.1.weight"].sum()) == kept["trunk.0.bias"] * kept["trunk.1.bias"]
+
+
+def test_neurons_are_ranked_within_their_layer_only():
+    with pytest.raises(ConfigError, match="within their layer"):
+        PruneConfig(unit="neuron", scope="global")
+
+
+def test_the_last_round_is_chosen_where_a_fixed_sparsity_is_asked_for():
+    assert choose_round(rounds(0.5, 0.8, 0.7, 0.6), CTR, PruneConfig(choose="last")) == 3

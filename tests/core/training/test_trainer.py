@@ -6,6 +6,7 @@ from lt4rec_core.errors import MaskError, TrainingError
 from lt4rec_core.evaluation.metrics import auc_score, mse_loss
 from lt4rec_core.model.masks import keep_all
 from lt4rec_core.model.network import SharedNet
+from lt4rec_core.model.pruning import expand_neurons
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.optimizers import make_optimizers
@@ -188,3 +189,36 @@ def test_a_task_weight_scales_the_trunks_rate_and_the_embeddings_loss(catalogue,
     assert big.any()
     assert torch.allclose(moved[0.5][0][big], 0.5 * moved[1.0][0][big], rtol=1e-2)
     assert torch.allclose(moved[0.5][1], 0.25 * moved[1.0][1], rtol=1e-3)
+
+
+def neuron_masks_of(net):
+    weights, g = net.trunk_weights(), torch.Generator().manual_seed(1)
+    halves = {t: {n: torch.rand(len(w), generator=g) < 0.5 for n, w in weights.items()} for t in net.tasks}
+    return {task: expand_neurons(half, weights) for task, half in halves.items()}
+
+
+def test_with_neurons_too_a_step_leaves_all_outside_the_mask_bit_identical_biases_included(net, make_samples):
+    masks, optimizers, stream = neuron_masks_of(net), make_optimizers(net, CONFIG), generator_for(0)
+    train(net, optimizers, make_samples(500), (CTR, CVR), CONFIG, stream, masks=masks)  # momentum for both
+
+    for seed in range(10):
+        for task in (CTR, CVR):
+            before = weights(net)
+            train(net, optimizers, make_samples(100, seed), (task,), CONFIG, stream, masks=masks)
+            for name, kept in masks[task.name].items():
+                parameter = dict(net.named_parameters())[name]
+                assert torch.equal(parameter[~kept], before[name][~kept])
+            gone = ~masks[task.name]["trunk.1.bias"]
+            logit = net.logits[task.name].weight
+            assert torch.equal(logit[:, gone], before[f"logits.{task.name}.weight"][:, gone])
+
+
+def test_a_removed_neuron_with_a_bias_says_nothing(net, make_samples):
+    masks, samples = neuron_masks_of(net), make_samples(50)
+    before = predict(net, samples, ("ctr",), masks)["ctr"]
+
+    with torch.no_grad():
+        for i, layer in enumerate(net.trunk):
+            layer.bias[~masks["ctr"][f"trunk.{i}.bias"]] = 5.0
+
+    assert np.array_equal(predict(net, samples, ("ctr",), masks)["ctr"], before)

@@ -1,0 +1,180 @@
+"""What a race has settled, on disk: frozen settings, and one result per cell.
+
+Both are published as models are: atomically, with a digest that is checked when they are read. A cell that is
+there is finished; one that was interrupted is not there.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lt4rec_core.config import digest_of
+from lt4rec_core.errors import ModelStoreError
+from lt4rec_core.experiments.fitting import FitSettings, Scores
+from lt4rec_core.experiments.splits import RaceData
+from lt4rec_core.experiments.tuning import Tuned, TuningConfig
+from lt4rec_core.training import modelfile
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """Settings that were fixed before any test day was looked at."""
+
+    settings: FitSettings
+    digest: str
+    """Over settings, split, data and tuning budget."""
+    valid_metrics: Mapping[str, float]
+    """Of the chosen checkpoint, on the validation days."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row under one seed, scored on the test days."""
+
+    variant: str
+    seed: int
+    race: str
+    """Digest of data, split and label share."""
+    frozen: str
+    """Digest of the settings."""
+    metrics: Mapping[str, float]
+    densities: Mapping[str, float]
+    scores: Scores
+    """Per task one score for each test sample."""
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    """As ``fitting.calibration`` gives it."""
+
+    @property
+    def pair(self) -> tuple[str, int]:
+        """Cells of one pair met the same data and the same seed."""
+        return (self.race, self.seed)
+
+
+def race_digest(data: RaceData) -> str:
+    """Names a race: its data, split and label share."""
+    told = {"data": data.digest, "catalogue": data.catalogue.digest, "split": data.split}
+    return digest_of({**told, "label_share": data.label_share, "label_seed": data.label_seed})
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything one race has settled, under one folder."""
+
+    root: Path
+    race: str
+    """As ``race_digest`` gives it."""
+
+    def freeze(self, tuned: Tuned, base: FitSettings, tuning: TuningConfig) -> Frozen:
+        """Fix a row's settings.
+
+        Raises:
+            ModelStoreError: test days were already scored with other settings of this row.
+        """
+        name = tuned.settings.variant
+        identity = {**self._asked(name, base, tuning), "settings": _plain(tuned.settings.to_mapping())}
+        digest = modelfile.model_digest({}, identity)
+        scored = [path.parent.name for path in (self.root / "cells" / name).glob("*/*")]
+        others = sorted({found for found in scored if found != digest[:16]})
+        if others:
+            raise ModelStoreError(
+                f"The test days were already scored with other settings of {name!r} ({', '.join(others)}). "
+                "Settings chosen after a look at the test days are not frozen: race in another folder. "
+                f"Looked in {self.root}."
+            )
+        beside = {
+            "chosen": _plain(asdict(tuned.chosen)),
+            "tried": [_plain(asdict(c)) for c in tuned.checkpoints],
+        }
+        modelfile.publish(self._frozen_folder(name), {}, identity, beside)
+        return self.frozen(name)
+
+    def is_frozen(self, name: str, base: FitSettings, tuning: TuningConfig) -> bool:
+        """Whether the row was tuned from this base with this budget."""
+        manifest = modelfile.read_manifest(self._frozen_folder(name), f"the frozen settings of {name!r}")
+        asked = self._asked(name, base, tuning)
+        return manifest is not None and {k: manifest["identity"].get(k) for k in asked} == asked
+
+    def frozen(self, name: str) -> Frozen:
+        """The row's settings.
+
+        Raises:
+            ModelStoreError: it has none yet, they were changed, or they belong to another race.
+        """
+        saved = modelfile.load(self._frozen_folder(name), f"the frozen settings of {name!r}")
+        told = saved.manifest["identity"]
+        if told["race"] != self.race:
+            raise ModelStoreError(
+                f"The frozen settings of {name!r} belong to race {told['race'][:16]}, this is "
+                f"{self.race[:16]}: another split, other data or another label share. Tune the row again."
+            )
+        settings = FitSettings.from_mapping(told["settings"])
+        return Frozen(settings, saved.digest, saved.manifest["chosen"]["metrics"])
+
+    def _asked(self, name: str, base: FitSettings, tuning: TuningConfig) -> dict[str, Any]:
+        budget = digest_of({"base": base.to_mapping(), "tuning": tuning})
+        return {"kind": "frozen settings", "variant": name, "race": self.race, "budget": budget}
+
+    def _frozen_folder(self, name: str) -> Path:
+        return self.root / "frozen" / name
+
+    def has_cell(self, frozen: Frozen, seed: int) -> bool:
+        """Whether the cell is finished."""
+        folder = self._cell_folder(frozen, seed)
+        manifest = modelfile.read_manifest(folder, f"cell {folder.name} of {frozen.settings.variant!r}")
+        return manifest is not None and manifest["identity"] == self._cell_identity(frozen, seed)
+
+    def save_cell(
+        self,
+        frozen: Frozen,
+        seed: int,
+        scores: Scores,
+        metrics: Mapping[str, float],
+        beside: Mapping[str, Any],
+    ) -> None:
+        """Make a cell finished."""
+        tensors = {f"p_{task}": torch.from_numpy(values) for task, values in scores.items()}
+        identity = self._cell_identity(frozen, seed)
+        told = {"metrics": dict(metrics), **beside}
+        modelfile.publish(self._cell_folder(frozen, seed), tensors, identity, told)
+
+    def cell(self, frozen: Frozen, seed: int) -> Cell:
+        """A finished cell.
+
+        Raises:
+            ModelStoreError: it is not finished, or damaged.
+        """
+        name = frozen.settings.variant
+        saved = modelfile.load(self._cell_folder(frozen, seed), f"cell {seed} of {name!r}")
+        scores: dict[str, np.ndarray] = {
+            key.removeprefix("p_"): value.numpy() for key, value in saved.tensors.items()
+        }
+        told = saved.manifest
+        return Cell(
+            variant=name,
+            seed=seed,
+            race=self.race,
+            frozen=frozen.digest,
+            metrics=told["metrics"],
+            densities=told.get("densities", {}),
+            scores=scores,
+            calibration=told.get("calibration", {}),
+        )
+
+    def _cell_identity(self, frozen: Frozen, seed: int) -> dict[str, Any]:
+        return {
+            "kind": "cell", "variant": frozen.settings.variant, "seed": seed,
+            "race": self.race, "frozen": frozen.digest,
+        }  # fmt: skip
+
+    def _cell_folder(self, frozen: Frozen, seed: int) -> Path:
+        return self.root / "cells" / frozen.settings.variant / frozen.digest[:16] / str(seed)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back: identities are compared with what was read."""
+    return json.loads(json.dumps(value))

@@ -1,0 +1,230 @@
+"""Every row of Table 2, the controls and the outside baselines, as configurations of one training loop.
+
+A row says how the tasks share, through which masks, and which training settings belong to its definition.
+Everything else (learning rates, epochs, …) is tuned alike for all rows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+
+from lt4rec_core.catalogue import FeatureCatalogue
+from lt4rec_core.config import check
+from lt4rec_core.errors import ConfigError
+from lt4rec_core.model.masks import Mask
+from lt4rec_core.model.network import NetworkConfig, SharedNet
+from lt4rec_core.model.pruning import random_mask, widen
+from lt4rec_core.model.tasks import Task, get_tasks
+from lt4rec_core.model.towers import ENTIRE_SPACE, EsmmNet, HardSharingNet, MmoeNet, PleNet
+
+ENTIRE_SPACE_LABEL = "click_watch_ratio"
+"""Click times watch ratio, of all impressions: what ESMM's second loss compares with."""
+
+_ESMM_TASK = Task(name=ENTIRE_SPACE, label=ENTIRE_SPACE_LABEL, sample="all", loss="soft_bce", metric="mse")
+
+_NETS: dict[str, type[SharedNet]] = {
+    "trunk": SharedNet,
+    "trunks": HardSharingNet,
+    "esmm": EsmmNet,
+    "mmoe": MmoeNet,
+    "ple": PleNet,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One row of the comparison: what it is, not how well it is tuned."""
+
+    name: str
+    group: Literal["paper", "control", "outside"]
+    description: str
+
+    scores: tuple[str, ...] = ("ctr", "cvr")
+    """The tasks it predicts."""
+
+    sharing: Literal["trunk", "trunks", "esmm", "mmoe", "ple", "trees"] = "trunk"
+    """What the tasks have in common: one trunk, embeddings only, experts, or (boosting) nothing."""
+
+    masks: Literal["none", "tickets", "random_same", "random_independent"] = "none"
+    """Through which masks they see the one trunk."""
+
+    width: int = 1
+    """Multiple of the trunk's widths."""
+
+    views: tuple[tuple[str, int], ...] = ()
+    """Pairs of task and number of dimensions that only it sees."""
+
+    training: tuple[tuple[str, Any], ...] = ()
+    """Training settings that define the row."""
+
+    pruning: tuple[tuple[str, Any], ...] = ()
+    """Pruning settings that define the row."""
+
+    tuned: tuple[str, ...] = ()
+    """What only this row tunes beside what all rows tune: ``cvr_weight``, ``conflict_strength``."""
+
+    def __post_init__(self) -> None:
+        check(
+            self.masks == "none" or self.sharing == "trunk",
+            f"{self.name}: masks are for one shared trunk, got sharing {self.sharing!r}.",
+        )
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks it is trained on; ESMM learns CVR from click and watch over all impressions."""
+        return (*get_tasks(["ctr"]), _ESMM_TASK) if self.sharing == "esmm" else get_tasks(self.scores)
+
+    def network_config(self, base: NetworkConfig) -> NetworkConfig:
+        """The shape of its network, from that of the single-task one."""
+        return replace(base, hidden=tuple(self.width * n for n in base.hidden))
+
+
+_SPARSE: dict[str, Any] = {"group": "paper", "masks": "tickets"}
+_RAISE = (("conflict", "raise_cvr"),)
+
+_ROWS = (
+    Variant(
+        name="base_ctr", group="paper", scores=("ctr",),
+        description="The single-task network, for CTR",
+    ),
+    Variant(
+        name="base_cvr", group="paper", scores=("cvr",),
+        description="The single-task network, for CVR",
+    ),
+    Variant(
+        name="hard_sharing", group="paper", sharing="trunks",
+        description="Shared embeddings, a whole trunk for each task",
+    ),
+    Variant(name="s_weight", description="Algorithm 1: one trunk, each task through its ticket", **_SPARSE),
+    Variant(
+        name="s_weight_fixed_sparsity", pruning=(("choose", "last"),), **_SPARSE,
+        description="S-Weight at the last round's sparsity, whatever validation says of it",
+    ),
+    Variant(
+        name="s_neuron", pruning=(("unit", "neuron"),), **_SPARSE,
+        description="Tickets of whole neurons",
+    ),
+    Variant(
+        name="s_weight_taskbalance", tuned=("cvr_weight",), **_SPARSE,
+        description="S-Weight with Eq. 2's weight of the CVR loss",
+    ),
+    Variant(
+        name="s_weight_gradientconflict_raise", training=_RAISE, tuned=("conflict_strength",), **_SPARSE,
+        description="S-Weight, CVR loss raised on clicks hardly watched (section 2.2)",
+    ),
+    Variant(
+        name="s_weight_gradientconflict_damp", training=(("conflict", "damp_ctr"),),
+        tuned=("conflict_strength",), **_SPARSE,
+        description="S-Weight, CTR gradient damped on clicks hardly watched (section 3.2)",
+    ),
+    Variant(
+        name="s_weight_multiview", views=(("cvr", 8),), **_SPARSE,
+        description="S-Weight with 8 dimensions of every embedding that only CVR sees",
+    ),
+    Variant(name="s_weight_biggernet", width=2, description="S-Weight in a trunk twice as wide", **_SPARSE),
+    Variant(
+        name="s_weight_tuning", training=_RAISE, tuned=("cvr_weight", "conflict_strength"), **_SPARSE,
+        description="Task balance and gradient conflict (section 2.2) together",
+    ),
+    Variant(name="full_sharing", group="control", description="One trunk, wholly shared"),
+    Variant(
+        name="random_masks_same", group="control", masks="random_same",
+        description="One random mask for both tasks, as dense as CVR's ticket",
+    ),
+    Variant(
+        name="random_masks_independent", group="control", masks="random_independent",
+        description="A random mask for each task, as dense as its ticket",
+    ),
+    Variant(
+        name="random_masks_fixed_sparsity", group="control", masks="random_independent",
+        pruning=(("choose", "last"),),
+        description="A random mask for each task, as dense as the last round's",
+    ),
+    Variant(
+        name="full_sharing_joint", group="control", training=(("steps", "joint"),),
+        description="One trunk, both losses in each step: what PCGrad changes is seen against it",
+    ),
+    Variant(
+        name="pcgrad", group="control", training=(("steps", "pcgrad"),),
+        description="One trunk, conflicting gradients projected",
+    ),
+    Variant(
+        name="esmm", group="outside", sharing="esmm", training=(("steps", "joint"),),
+        description="CVR learnt through pCTCVR = pCTR x pCVR over all impressions",
+    ),
+    Variant(
+        name="mmoe", group="outside", sharing="mmoe", training=(("steps", "joint"),),
+        description="Experts shared by all, a gate for each task",
+    ),
+    Variant(
+        name="ple", group="outside", sharing="ple", training=(("steps", "joint"),),
+        description="Shared and own experts, level upon level",
+    ),
+    Variant(
+        name="boosting_ctr", group="outside", scores=("ctr",), sharing="trees",
+        description="Gradient-boosted trees on the same features, for CTR",
+    ),
+    Variant(
+        name="boosting_cvr", group="outside", scores=("cvr",), sharing="trees",
+        description="Gradient-boosted trees on the same features, for CVR",
+    ),
+)  # fmt: skip
+
+VARIANTS: dict[str, Variant] = {variant.name: variant for variant in _ROWS}
+"""Every row there is, in the order of the table."""
+
+
+def get_variants(names: Iterable[str]) -> tuple[Variant, ...]:
+    """The rows of these names, in this order.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    names = tuple(names)
+    unknown = [name for name in names if name not in VARIANTS]
+    if unknown:
+        raise ConfigError(f"Unknown variant: {', '.join(unknown)}. Known are {', '.join(VARIANTS)}.")
+    return tuple(VARIANTS[name] for name in names)
+
+
+def build_network(
+    variant: Variant, catalogue: FeatureCatalogue, base: NetworkConfig, generator: torch.Generator
+) -> SharedNet:
+    """The row's network with its first values.
+
+    Raises:
+        ConfigError: the row is no network.
+    """
+    if variant.sharing not in _NETS:
+        raise ConfigError(f"{variant.name} is no network: fit it with model.boosting.")
+    config, views = variant.network_config(base), dict(variant.views)
+    return _NETS[variant.sharing](catalogue, variant.scores, config, generator, views)
+
+
+def build_masks(
+    variant: Variant,
+    net: SharedNet,
+    ticket: Callable[[str], Mask],
+    generator: torch.Generator,
+) -> Mapping[str, Mask]:
+    """The row's masks, one per task; none where it is dense.
+
+    Args:
+        variant: the row.
+        net: its network.
+        ticket: a task's ticket, searched in that task's network alone.
+        generator: draws random masks.
+
+    Raises:
+        MaskError: a ticket is of another network.
+    """
+    if variant.masks == "none":
+        return {}
+    if variant.masks == "random_same":
+        return dict.fromkeys(variant.scores, random_mask(ticket("cvr"), generator))
+    found = {task: ticket(task) for task in variant.scores}
+    if variant.masks == "random_independent":
+        found = {task: random_mask(mask, generator) for task, mask in found.items()}
+    return {task: widen(mask, net.maskable(mask)) for task, mask in found.items()}
