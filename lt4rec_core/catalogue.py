@@ -252,7 +252,7 @@ class FeatureCatalogue:
         ``user_columns``, ``video_columns``, ``context_columns`` carry computed ones over from a table aliased
         ``u``, ``v`` or ``i``.
         """
-        found = {f"{s}_features": self._fragment(s, self._encode) for s in SIDES}
+        found = {f"{s}_features": self._fragment(s, self.encode) for s in SIDES}
         for side, alias in (("user", "u"), ("video", "v"), ("context", "i")):
             found[f"{side}_columns"] = self._fragment(side, lambda f, a=alias: _carry(f, a))
         return found
@@ -262,7 +262,8 @@ class FeatureCatalogue:
         sql = ",\n    ".join(f"{compile_one(f)} as {f.column}" for f in features)
         return Fragment(sql, tuple(Column(f.column, _type(f), _describe(f)) for f in features))
 
-    def _encode(self, f: Feature) -> str:
+    def encode(self, f: Feature) -> str:
+        """The SQL expression that computes a feature's column from its input column."""
         owner = next(o for o in self.features if o.name == f.embedding)
         if f.kind == "list":
             # An element that is NULL says nothing; a missing list is an empty one, which pools to nothing.

@@ -32,8 +32,8 @@ from lt4rec_core.quality.suites import (
     SUITES,
     CheckResult,
     CheckSpec,
-    bucket_fragment,
     check_file,
+    check_fragments,
 )
 
 
@@ -202,7 +202,7 @@ class _Checks:
 
 def _check_file(source: Source, name: str) -> SqlFile:
     path = source.folder.parent.parent / "checks" / f"{name}.sql"
-    fragments = (("faulty_features", bucket_fragment(source.catalogue)),)
+    fragments = tuple(check_fragments(source.catalogue).items())
     return _read_check(path, path.stat().st_mtime_ns if path.exists() else 0, fragments)
 
 

@@ -27,10 +27,13 @@ DEFAULTS: dict[str, Any] = {
     "max_volume_change": 0.5,
     "max_rate_change": 0.1,
     "max_new_share_rise": 0.15,
+    "max_unknown_share": 0.25,
+    "max_unknown_share_rise": 0.1,
 }
 """Thresholds, where the settings name none: fewest rows of a day; how many earlier days a comparison needs;
 largest change of a count (share of the usual), of a mean label or prediction (difference), and largest rise
-of the share of samples of new users or videos (difference)."""
+of the share of samples of new users or videos (difference); largest share of samples of unknown users or
+videos, and its largest rise. A platform that grows has unknown ones every day: a few in a hundred."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,13 @@ CHECKS: dict[str, tuple[CheckSpec, ...]] = {
         CheckSpec(
             "leak",
             "critical",
-            "Counts and newness are those of the seven days before, without the day itself.",
+            "Counts, rates, history and newness are those of the seven days before, without the day itself.",
         ),
         CheckSpec("ranges", "critical", "Every bucket id lies within its embedding."),
         CheckSpec(
             "drift",
             "warning",
-            "Volume, labels and shares of the new are near those of the seven days before.",
+            "Volume, labels, shares of the new and the unknown are near those of the seven days before.",
         ),
     ),
     "evaluation.predictions": (
@@ -203,6 +206,29 @@ def bucket_fragment(catalogue: FeatureCatalogue) -> Fragment:
         faults.append(f"case when {column} is null or {outside} then '{column}' end")
     sql = f"list_filter([{', '.join(faults)}], lambda fault: fault is not null) as faulty_features"
     return Fragment(sql, (Column("faulty_features", "varchar[]", "columns whose id has no embedding"),))
+
+
+def history_fragments(catalogue: FeatureCatalogue) -> dict[str, Fragment]:
+    """The select-list text of the bucket ids made from clicked videos, for the check of leaks.
+
+    ``claimed_history`` takes those that a feature table has, ``counted_history`` makes them anew.
+    """
+    made = [f for f in catalogue.side("user") if f.input == "clicked_videos"]
+    cells = {
+        "claimed_history": [(f, f.column) for f in made],
+        "counted_history": [(f, catalogue.encode(f)) for f in made],
+    }
+    fragments = {}
+    for name, columns in cells.items():
+        lists = ", ".join(sql if f.kind == "list" else f"[{sql}]" for f, sql in columns)
+        column = Column(name, "integer[][]", "bucket ids of the clicked videos, a list for each feature")
+        fragments[name] = Fragment(f"[{lists}]::integer[][] as {name}", (column,))
+    return fragments
+
+
+def check_fragments(catalogue: FeatureCatalogue) -> dict[str, Fragment]:
+    """Everything that a check's file may name under ``compiled:``."""
+    return {"faulty_features": bucket_fragment(catalogue), **history_fragments(catalogue)}
 
 
 def _suite(

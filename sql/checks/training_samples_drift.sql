@@ -1,27 +1,76 @@
--- How the day's samples differ from the days before: counts, label means, shares of the unknown.
+-- How the day's samples differ from the days before: counts, label means, shares of the new and the unknown.
 --
--- New users and videos fault only when their share jumps up: it falls by itself while history grows.
+-- New users and videos fault only when their share jumps up: it falls by itself while history grows. Unknown
+-- ones, without a row in source.users or source.videos of their day, also when they are many: on any day, the
+-- first included, that is how a file of users or videos that came incomplete shows.
 --
 -- grain:   one measure
 -- key:     measure
 -- inputs:
---   training.samples[-7..0](user_id, video_id, is_click, watch_ratio, is_new_user, is_new_video)
+--   training.samples[-7..0](user_id, video_id, is_click, watch_ratio, is_new_user, is_new_video),
+--   source.users[-7..0](user_id), source.videos[-7..0](video_id)
 -- params:  $dt, the day
 --          $min_drift_days, how many earlier days a comparison needs
 --          $max_volume_change, largest change of a count, as a share of the usual
 --          $max_rate_change, largest change of a mean label, as a difference
 --          $max_new_share_rise, largest rise of the share of samples of new users or videos
+--          $max_unknown_share, largest share of samples of unknown users or videos
+--          $max_unknown_share_rise, largest rise of that share
 -- columns:
 --   dt        date     business day of the source
---   measure   varchar  a count, a mean label or a share of samples of the new
+--   measure   varchar  a count, a mean label, a share of samples of the new or the unknown
 --   today     double   its value on the day
 --   usual     double   its mean over the days before, each day alike; NULL on the first
 --   n_days    bigint   how many days before there are
---   is_fault  boolean  it changed by more than it may
+--   is_fault  boolean  it changed by more than it may, or is more than it may be
 
 with
 
-daily as (
+users as (
+
+    select
+        dt,
+        user_id,
+        count(*) as n
+    from training.samples
+    group by dt, user_id
+
+),
+
+videos as (
+
+    select
+        dt,
+        video_id,
+        count(*) as n
+    from training.samples
+    group by dt, video_id
+
+),
+
+unknown_users as (
+
+    select
+        users.dt,
+        sum(users.n) as n
+    from users
+    anti join source.users as known on users.dt = known.dt and users.user_id = known.user_id
+    group by users.dt
+
+),
+
+unknown_videos as (
+
+    select
+        videos.dt,
+        sum(videos.n) as n
+    from videos
+    anti join source.videos as known on videos.dt = known.dt and videos.video_id = known.video_id
+    group by videos.dt
+
+),
+
+sampled as (
 
     select
         dt,
@@ -34,6 +83,18 @@ daily as (
         count(*) filter (where is_new_video) / count(*) as new_video_share
     from training.samples
     group by dt
+
+),
+
+daily as (
+
+    select
+        sampled.*,
+        coalesce(unknown_users.n, 0) / sampled.n_samples as unknown_user_share,
+        coalesce(unknown_videos.n, 0) / sampled.n_samples as unknown_video_share
+    from sampled
+    left join unknown_users on sampled.dt = unknown_users.dt
+    left join unknown_videos on sampled.dt = unknown_videos.dt
 
 ),
 
@@ -54,7 +115,9 @@ measured as (
             ('click_rate', daily.click_rate),
             ('watch_ratio', daily.watch_ratio),
             ('new_user_share', daily.new_user_share),
-            ('new_video_share', daily.new_video_share)
+            ('new_video_share', daily.new_video_share),
+            ('unknown_user_share', daily.unknown_user_share),
+            ('unknown_video_share', daily.unknown_video_share)
         ) as m (measure, value)
 
 ),
@@ -77,13 +140,15 @@ select
     today,
     usual,
     n_days,
-    n_days >= $min_drift_days and coalesce(
+    coalesce(starts_with(measure, 'unknown_') and today > $max_unknown_share, false)
+    or (n_days >= $min_drift_days and coalesce(
         case
             when starts_with(measure, 'n_') then abs(today / usual - 1) > $max_volume_change
             when measure in ('click_rate', 'watch_ratio') then abs(today - usual) > $max_rate_change
+            when starts_with(measure, 'unknown_') then today - usual > $max_unknown_share_rise
             else today - usual > $max_new_share_rise
         end,
         true
-    ) as is_fault
+    )) as is_fault
 from compared
 order by measure

@@ -1,77 +1,177 @@
 -- Users and videos whose features of the day are not what the seven days before say.
 --
--- The day itself is not among the inputs of the recount, so a count that includes it cannot come out equal.
+-- Counts, rates and the history of clicks are computed anew from inputs that the day itself is not among:
+-- what looked at the day cannot come out equal. The formulas are the feature tables' own, so every bit is.
 --
--- grain:   one faulty user or video and its fault
--- key:     entity, id, fault
+-- grain:    one faulty user or video and its fault
+-- key:      entity, id, fault
 -- inputs:
 --   training.samples[0](user_id, video_id, is_new_user, is_new_video),
---   features.user_features[0](user_id, n_impressions_7d, n_clicks_7d),
---   features.video_features[0](video_id, n_impressions_7d, n_clicks_7d),
---   features.user_daily_stats[-7..-1](user_id, n_impressions, n_clicks),
---   features.video_daily_stats[-7..-1](video_id, n_impressions, n_clicks)
--- params:  $dt, the day
+--   features.user_features[0],
+--   features.video_features[0](video_id, n_impressions_7d, n_clicks_7d, click_rate_7d, like_rate_7d,
+--     watch_ratio_7d, complete_rate_7d, watch_surplus_7d),
+--   features.user_daily_stats[-7..-1], features.video_daily_stats[-7..-1],
+--   samples.clicks[-7..-1](user_id, video_id, occurred_at)
+-- params:   $dt, the day
+--           $prior_strength, imagined observations at the common rate that every rate starts from
+--           $history_length, how many clicked videos are remembered
+-- compiled: $claimed_history, $counted_history
 -- columns:
 --   dt      date     business day of the source
 --   entity  varchar  user or video
 --   id      varchar  which one
 --   fault   varchar  what its features claim
---   found   bigint   the claimed number
---   before  bigint   the number in the days before
+--   found   varchar  the claimed number or bucket ids
+--   before  varchar  the same of the days before
 
 with
-
-users as (
-
-    select
-        user_id as id,
-        sum(n_impressions) as n_impressions,
-        sum(n_clicks) as n_clicks
-    from features.user_daily_stats
-    group by user_id
-
-),
-
-videos as (
-
-    select
-        video_id as id,
-        sum(n_impressions) as n_impressions,
-        sum(n_clicks) as n_clicks
-    from features.video_daily_stats
-    group by video_id
-
-),
 
 claimed as (
 
     select
         'user' as entity,
         user_id as id,
-        n_impressions_7d as n_impressions,
-        n_clicks_7d as n_clicks
+        n_impressions_7d,
+        n_clicks_7d,
+        click_rate_7d,
+        like_rate_7d,
+        watch_ratio_7d,
+        complete_rate_7d,
+        watch_surplus_7d,
+        $claimed_history
     from features.user_features
+    union all by name
+    select
+        'video' as entity,
+        video_id as id,
+        n_impressions_7d,
+        n_clicks_7d,
+        click_rate_7d,
+        like_rate_7d,
+        watch_ratio_7d,
+        complete_rate_7d,
+        watch_surplus_7d
+    from features.video_features
+
+),
+
+stats as (
+
+    select
+        'user' as entity,
+        user_id as id,
+        n_impressions,
+        n_clicks,
+        n_likes,
+        n_completes,
+        watch_ratio_millionths,
+        watch_surplus_millionths
+    from features.user_daily_stats
     union all
     select
         'video' as entity,
         video_id as id,
-        n_impressions_7d as n_impressions,
-        n_clicks_7d as n_clicks
-    from features.video_features
+        n_impressions,
+        n_clicks,
+        n_likes,
+        n_completes,
+        watch_ratio_millionths,
+        watch_surplus_millionths
+    from features.video_daily_stats
+
+),
+
+overall as (
+
+    select
+        entity,
+        sum(n_clicks) / sum(n_impressions) as click_rate,
+        sum(n_likes) / sum(n_impressions) as like_rate,
+        sum(watch_ratio_millionths) / sum(n_clicks) / 1000000 as watch_ratio,
+        sum(n_completes) / sum(n_clicks) as complete_rate
+    from stats
+    group by entity
+
+),
+
+past as (
+
+    select
+        entity,
+        id,
+        sum(n_impressions)::bigint as n_impressions,
+        sum(n_clicks)::bigint as n_clicks,
+        sum(n_likes) as n_likes,
+        sum(n_completes) as n_completes,
+        sum(watch_ratio_millionths) / 1000000 as watch_ratio,
+        sum(watch_surplus_millionths) / 1000000 as watch_surplus,
+        case when sum(n_clicks) > 0 then sum(n_clicks)::bigint + $prior_strength end as n_clicks_and_prior
+    from stats
+    group by entity, id
 
 ),
 
 counted as (
 
     select
-        'user' as entity,
-        *
-    from users
-    union all
+        past.entity,
+        past.id,
+        past.n_impressions,
+        past.n_clicks,
+        (past.n_clicks + $prior_strength * overall.click_rate)
+        / (past.n_impressions + $prior_strength) as click_rate,
+        (past.n_likes + $prior_strength * overall.like_rate)
+        / (past.n_impressions + $prior_strength) as like_rate,
+        (past.watch_ratio + $prior_strength * overall.watch_ratio) / past.n_clicks_and_prior as watch_ratio,
+        (past.n_completes + $prior_strength * overall.complete_rate)
+        / past.n_clicks_and_prior as complete_rate,
+        past.watch_surplus / past.n_clicks_and_prior as watch_surplus
+    from past inner join overall on past.entity = overall.entity
+
+),
+
+remembered as (
+
     select
-        'video' as entity,
-        *
-    from videos
+        clicks.user_id,
+        list_slice(
+            list(clicks.video_id order by clicks.occurred_at desc, clicks.video_id asc), 1, $history_length
+        ) as clicked_videos
+    from samples.clicks
+    semi join features.user_features as shown on clicks.user_id = shown.user_id
+    group by clicks.user_id
+
+),
+
+histories as (
+
+    select
+        'user' as entity,
+        shown.user_id as id,
+        $counted_history -- noqa: RF02
+    from features.user_features as shown
+    left join remembered on shown.user_id = remembered.user_id
+
+),
+
+differing as (
+
+    select
+        claimed.*,
+        counted.* exclude (entity, id), -- noqa: RF02
+        histories.counted_history
+    from claimed
+    left join counted on claimed.entity = counted.entity and claimed.id = counted.id
+    left join histories on claimed.entity = histories.entity and claimed.id = histories.id
+    where
+        claimed.n_impressions_7d is distinct from coalesce(counted.n_impressions, 0)
+        or claimed.n_clicks_7d is distinct from coalesce(counted.n_clicks, 0)
+        or claimed.click_rate_7d is distinct from counted.click_rate
+        or claimed.like_rate_7d is distinct from counted.like_rate
+        or claimed.watch_ratio_7d is distinct from counted.watch_ratio
+        or claimed.complete_rate_7d is distinct from counted.complete_rate
+        or claimed.watch_surplus_7d is distinct from counted.watch_surplus
+        or claimed.claimed_history is distinct from histories.counted_history
 
 ),
 
@@ -91,30 +191,40 @@ flagged as (
 
 ),
 
-faulty as (
+judged as (
 
     select
-        claimed.entity,
-        claimed.id,
-        'counts impressions' as fault,
-        claimed.n_impressions as found,
-        coalesce(counted.n_impressions, 0) as before
-    from claimed left join counted on claimed.entity = counted.entity and claimed.id = counted.id
-    union all
-    select
-        claimed.entity,
-        claimed.id,
-        'counts clicks' as fault,
-        claimed.n_clicks as found,
-        coalesce(counted.n_clicks, 0) as before
-    from claimed left join counted on claimed.entity = counted.entity and claimed.id = counted.id
+        differing.entity,
+        differing.id,
+        of_claim.fault,
+        of_claim.found,
+        of_claim.before
+    from differing
+    cross join
+        lateral (
+            values
+            (
+                'counts impressions', differing.n_impressions_7d::varchar,
+                coalesce(differing.n_impressions, 0)::varchar
+            ),
+            ('counts clicks', differing.n_clicks_7d::varchar, coalesce(differing.n_clicks, 0)::varchar),
+            ('rates clicks', differing.click_rate_7d::varchar, differing.click_rate::varchar),
+            ('rates likes', differing.like_rate_7d::varchar, differing.like_rate::varchar),
+            ('rates watching', differing.watch_ratio_7d::varchar, differing.watch_ratio::varchar),
+            (
+                'rates watching to the end', differing.complete_rate_7d::varchar,
+                differing.complete_rate::varchar
+            ),
+            ('compares watching', differing.watch_surplus_7d::varchar, differing.watch_surplus::varchar),
+            ('remembers clicks', differing.claimed_history::varchar, differing.counted_history::varchar)
+        ) as of_claim (fault, found, before)
     union all
     select
         flagged.entity,
         flagged.id,
         'says seen before' as fault,
-        cast(not flagged.is_new as integer) as found,
-        cast(coalesce(counted.n_impressions, 0) > 0 as integer) as before
+        (not flagged.is_new)::varchar as found,
+        (coalesce(counted.n_impressions, 0) > 0)::varchar as before
     from flagged left join counted on flagged.entity = counted.entity and flagged.id = counted.id
 
 )
@@ -124,8 +234,8 @@ select
     entity,
     id,
     fault,
-    cast(found as bigint) as found,
-    cast(before as bigint) as before
-from faulty
+    found,
+    before
+from judged
 where found is distinct from before
 order by entity, id, fault

@@ -1,5 +1,6 @@
 """A small lake of simulated days, each table made by the project's own SQL, and audits of changed days."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -62,7 +63,8 @@ class World:
     ) -> AuditReport:
         """Audit the day after ``change``, written past the lake so that even the schema may be wrong."""
         rows = change(self.rows(table))
-        path = self.folder / "staged.parquet"
+        # As in the lake, no name is used twice: DuckDB may answer from its cache of a file written over.
+        path = self.folder / f"staged.{uuid.uuid4().hex}.parquet"
         pq.write_table(rows, path)
         staged = Staged(table, self.day, path, len(rows))
         merged = {**self.params, **params}

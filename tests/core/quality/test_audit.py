@@ -1,14 +1,18 @@
 """Each named check passes on a sound day and fails on its own fault."""
 
 import json
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.data.lake import Staged
+from lt4rec_core.data.runner import run_sql
+from lt4rec_core.data.sqlfile import read_sql_file
 from lt4rec_core.errors import QualityError
 from lt4rec_core.quality.audit import audit
 from lt4rec_core.quality.suites import CHECKS
@@ -146,13 +150,30 @@ FAULTS = [
 ]
 
 
+@contextmanager
+def published(world, folder, table, edits):
+    """Publish the day as the table's statement makes it once its text is edited; undo that afterwards."""
+    before = world.rows(table)
+    text = world.files[table].path.read_text()
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "edited.sql").write_text(text)
+    edited = read_sql_file(folder / "edited.sql", table=table, fragments=world.source.catalogue.fragments())
+    try:
+        world.lake.publish(run_sql(world.lake, world.source, edited, world.day, world.params, threads=1))
+        yield
+    finally:
+        world.lake.publish(world.lake.stage(table, world.day, before.to_reader()))
+
+
 def by_name(report):
     return {result.name: result for result in report.results}
 
 
 @pytest.mark.parametrize("table", CHECKS)
 def test_a_sound_day_passes_every_check(world, table):
-    report = world.audit(table, max_new_share_rise=1.0)
+    report = world.audit(table, max_new_share_rise=1.0, max_unknown_share_rise=1.0)
 
     assert [(r.name, r.message) for r in report.results if not r.passed] == []
     assert [r.name for r in report.results] == [check.name for check in CHECKS[table]]
@@ -198,7 +219,73 @@ def test_features_that_counted_the_day_itself_are_a_leak(world):
     assert not result.passed
     assert result.observed["offending rows"] == len(features)
     row = result.sample_rows[0]
-    assert (row["entity"], row["fault"], row["found"]) == ("user", "counts clicks", row["before"] + 1)
+    assert (row["entity"], row["fault"]) == ("user", "counts clicks")
+    assert int(row["found"]) == int(row["before"]) + 1
+
+
+CLICKS = ("samples.clicks[-7..-1]", "samples.clicks[-7..0]")
+CONVERSIONS = (
+    "--           samples.clicks",
+    "--           samples.conversions[0],\n--           samples.clicks",
+)
+NUMBERS = {"counts impressions", "counts clicks", "rates clicks", "rates likes"}
+NUMBERS |= {"rates watching", "rates watching to the end", "compares watching"}
+TODAY = "(select avg(watch_ratio) from samples.conversions as c where c.user_id = past.user_id)"
+
+
+@pytest.mark.parametrize(
+    ("side", "edits", "faults"),
+    [
+        ("user", [CLICKS], {"remembers clicks"}),
+        ("user", [("clicks.occurred_at desc", "clicks.occurred_at asc")], {"remembers clicks"}),
+        (
+            "user",
+            [("features.user_daily_stats[-7..-1]", "features.user_daily_stats[-7..0]")],
+            NUMBERS,
+        ),
+        (
+            "video",
+            [("features.video_daily_stats[-7..-1]", "features.video_daily_stats[-7..0]")],
+            NUMBERS,
+        ),
+        (
+            "user",
+            [
+                CONVERSIONS,
+                ("rates.watch_ratio as watch_ratio_7d", "1.0 - rates.watch_ratio as watch_ratio_7d"),
+            ],
+            {"rates watching"},
+        ),
+        ("user", [CONVERSIONS, ("past.watch_surplus / n_clicks_and_prior", TODAY)], {"compares watching"}),
+        ("video", [("rates.like_rate as", "rates.click_rate as")], {"rates likes"}),
+        ("video", [("past.n_completes +", "past.n_clicks +")], {"rates watching to the end"}),
+    ],
+)
+def test_a_changed_statement_is_a_leak(world, tmp_path, side, edits, faults):
+    name = f"features.{side}_features"
+    with published(world, tmp_path, name, edits):
+        result = by_name(world.audit(SAMPLES))["leak"]
+
+    assert not result.passed
+    assert {row["entity"] for row in result.sample_rows} == {side}
+    assert {row["fault"] for row in result.sample_rows} <= faults
+
+
+def test_on_the_first_day_a_history_holds_nothing(world, tmp_path):
+    first = replace(world, day=min(world.lake.days(SAMPLES)))
+    assert by_name(first.audit(SAMPLES))["leak"].passed
+
+    with published(first, tmp_path, "features.user_features", [CLICKS]):
+        result = by_name(first.audit(SAMPLES))["leak"]
+
+    assert not result.passed
+    assert {row["before"] for row in result.sample_rows} == {"[[]]"}
+
+
+def test_a_catalogue_without_a_history_has_none_to_check(world):
+    features = [f for f in world.source.catalogue.features if f.input != "clicked_videos"]
+    other = replace(world, source=replace(world.source, catalogue=FeatureCatalogue(features)))
+    assert by_name(other.audit(SAMPLES))["leak"].passed
 
 
 def test_warnings_do_not_block_the_day(world):
@@ -224,6 +311,50 @@ def test_too_few_days_before_are_no_ground_for_a_warning(world):
     result = by_name(world.audit(SAMPLES, max_volume_change=0.0, min_drift_days=5))["drift"]
     assert result.passed
     assert result.observed["n_samples"]["n_days"] == 4
+
+
+@pytest.mark.parametrize("table", ["source.users", "source.videos"])
+def test_days_whose_users_or_videos_did_not_come_are_warned_of_from_the_first_on(world, table):
+    first = replace(world, day=min(world.lake.days(SAMPLES)))
+    rows = first.rows(table)
+    measure = f"unknown_{table.removeprefix('source.')[:-1]}_share"
+    assert by_name(first.audit(SAMPLES))["drift"].passed
+    try:
+        world.lake.publish(world.lake.stage(table, first.day, rows.slice(0, 0).to_reader()))
+        report = first.audit(SAMPLES)
+    finally:
+        world.lake.publish(world.lake.stage(table, first.day, rows.to_reader()))
+
+    drift = by_name(report)["drift"]
+    assert not drift.passed
+    assert drift.observed[measure]["today"] == 1.0
+    assert drift.message.startswith(f"{measure}: ")
+    assert report.passed
+
+
+def test_the_share_of_unknown_users_is_of_samples_and_compared_with_the_days_before(world):
+    known, samples = world.rows("source.users"), world.rows(SAMPLES)
+    active = pc.value_counts(samples["user_id"]).to_pylist()
+    gone = max(
+        (row for row in active if row["values"] in known["user_id"].to_pylist()), key=lambda r: r["counts"]
+    )
+    before = by_name(world.audit(SAMPLES))["drift"].observed["unknown_user_share"]
+    fewer = known.filter(pc.not_equal(known["user_id"], gone["values"]))
+    try:
+        world.lake.publish(world.lake.stage("source.users", world.day, fewer.to_reader()))
+        share = before["today"] + gone["counts"] / len(samples)
+        rise = share - before["usual"]
+        drifts = [
+            by_name(world.audit(SAMPLES, max_unknown_share_rise=rise + change))["drift"]
+            for change in (-1e-9, 1e-9)
+        ]
+    finally:
+        world.lake.publish(world.lake.stage("source.users", world.day, known.to_reader()))
+
+    for drift in drifts:
+        assert drift.observed["unknown_user_share"]["today"] == pytest.approx(share, abs=1e-12)
+        assert drift.observed["unknown_user_share"]["usual"] == before["usual"]
+    assert ["unknown_user_share" in drift.message for drift in drifts] == [True, False]
 
 
 def test_a_pass_shows_what_was_measured(world):
@@ -275,13 +406,14 @@ def test_audits_one_after_the_other_see_their_own_rows(world):
 
 
 def test_an_audit_changes_neither_the_staged_file_nor_the_lake_and_prints_nothing(world, capfd):
-    before = world.lake.version(IMPRESSIONS)
+    before, files = world.lake.version(IMPRESSIONS), set(world.folder.glob("staged.*.parquet"))
 
     world.audit(IMPRESSIONS)
 
     assert capfd.readouterr() == ("", "")
     assert world.lake.version(IMPRESSIONS) == before
-    assert (world.folder / "staged.parquet").exists()
+    (staged,) = set(world.folder.glob("staged.*.parquet")) - files
+    assert pq.read_table(staged).equals(world.rows(IMPRESSIONS))
 
 
 def test_a_report_that_cannot_be_written_is_an_error_that_says_where_and_why(world, tmp_path):

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from lt4rec_core.data.sqlfile import read_sql_file
-from lt4rec_core.quality.suites import CHECKS, DEFAULTS, SUITES, bucket_fragment, check_file
+from lt4rec_core.quality.suites import CHECKS, DEFAULTS, SUITES, bucket_fragment, check_file, check_fragments
 
 CHECKS_FOLDER = Path(__file__).resolve().parents[3] / "sql" / "checks"
 
 
 @pytest.fixture(scope="module")
 def fragments(world):
-    return {"faulty_features": bucket_fragment(world.source.catalogue)}
+    return check_fragments(world.source.catalogue)
 
 
 def test_every_file_in_sql_checks_stands_behind_a_named_check(fragments):
@@ -20,7 +20,7 @@ def test_every_file_in_sql_checks_stands_behind_a_named_check(fragments):
     assert named == {path.stem for path in CHECKS_FOLDER.glob("*.sql")}
 
 
-def test_a_check_sees_its_own_table_and_says_what_it_yields(fragments):
+def test_a_check_sees_its_own_table_and_says_what_it_yields(world, fragments):
     for table, checks in CHECKS.items():
         for check in checks:
             if check.has_sql:
@@ -28,7 +28,7 @@ def test_a_check_sees_its_own_table_and_says_what_it_yields(fragments):
                     CHECKS_FOLDER / f"{check_file(table, check.name)}.sql", fragments=fragments
                 )
                 assert table in {given.table for given in file.inputs}
-                assert set(file.params) <= {"dt", *DEFAULTS}
+                assert set(file.params) <= {"dt", *DEFAULTS, *world.params}
 
 
 def test_check_names_are_unique_and_severities_known():
