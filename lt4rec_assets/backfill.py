@@ -5,8 +5,10 @@ depends on it, by partition, and nothing else.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
@@ -19,10 +21,22 @@ from lt4rec_assets.outcome import Cell, Outcome, name_of
 from lt4rec_assets.project import Project
 from lt4rec_assets.settings import Settings
 from lt4rec_core.errors import ConfigError
+from lt4rec_core.quality.suites import CHECKS
+from lt4rec_core.quality.waivers import Waiver, check_waivers
 
 SAMPLES = dg.AssetKey(["training", "samples"])
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 BACKFILL_TAG = "lt4rec/backfill"
+
+
+@dataclass(frozen=True)
+class TableWaiver:
+    """A check of a gated table that may fail on one day."""
+
+    table: str
+    check: str
+    reason: str
+    day: date
 
 
 class Backfill:
@@ -36,6 +50,7 @@ class Backfill:
         *,
         say: Callable[[str], None],
         tags: dict[str, str] | None = None,
+        waivers: Sequence[TableWaiver] = (),
     ) -> None:
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._graph = definitions.resolve_asset_graph()
@@ -43,6 +58,7 @@ class Backfill:
         self._instance = instance
         self._say = say
         self._tags = tags or {}
+        self._waivers = waivers
         self._present: dict[dg.AssetKey, set[str | None]] = {}
         self._outcome = Outcome()
 
@@ -195,7 +211,7 @@ class Backfill:
             instance=self._instance,
             partition_key=partition,
             asset_selection=cells,
-            run_config=QUIET,
+            run_config={**QUIET, "ops": dict(self._waived(cells))},
             tags=self._tags,
             raise_on_error=False,
         )
@@ -219,6 +235,14 @@ class Backfill:
                 self._outcome.blocked[cell] = (
                     name_of(waits_for) if waits_for else "the run, which ended early"
                 )
+
+    def _waived(self, cells: Sequence[dg.AssetKey]) -> Iterator[tuple[str, Any]]:
+        """The configuration of the gated assets of a run: the same that one would type in the launchpad."""
+        for key in cells:
+            mine = [w for w in self._waivers if key == dg.AssetKey(w.table.split("."))]
+            if mine:
+                given = [{"day": w.day.isoformat(), "check": w.check, "reason": w.reason} for w in mine]
+                yield key.to_python_identifier(), {"config": {"waivers": given}}
 
     def _missing_parent(
         self, key: dg.AssetKey, partition: str | None, among: Sequence[dg.AssetKey]
@@ -246,21 +270,58 @@ class Backfill:
         return ", ".join(parts)
 
 
+def read_waivers(texts: Sequence[str], first: date, last: date) -> list[TableWaiver]:
+    """Read ``table.check=reason``, each for the one day of the backfill.
+
+    Raises:
+        ConfigError: several days, a table without a gate, or a text of another form.
+        QualityError: an unknown check or no reason.
+    """
+    if texts and first != last:
+        raise ConfigError(
+            f"--waive is for one day, but --from {first} --to {last} names several. "
+            "Waive each bad day by itself, with what was found there."
+        )
+    waivers = []
+    for text in texts:
+        name, is_given, reason = text.partition("=")
+        table, _, check = name.strip().rpartition(".")
+        if not is_given or table not in CHECKS:
+            raise ConfigError(
+                f"--waive {text!r} does not read table.check=reason, "
+                f"as in --waive 'samples.impressions.volume=the app was down until noon'. "
+                f"Tables with a gate are {', '.join(CHECKS)}."
+            )
+        waivers.append(TableWaiver(table, check, reason.strip(), first))
+    for table in CHECKS:
+        check_waivers(table, [Waiver(w.check, w.reason) for w in waivers if w.table == table])
+    return waivers
+
+
 def run_backfill(
-    settings: Settings, first: date, last: date, select: str = "*", *, say: Callable[[str], None]
+    settings: Settings,
+    first: date,
+    last: date,
+    select: str = "*",
+    *,
+    say: Callable[[str], None],
+    waive: Sequence[str] = (),
 ) -> Outcome:
     """Prepare the home, build the graph and run the days; see :meth:`Backfill.run`.
 
     Raises:
-        ConfigError: a day outside the calendar, or a selection that matches nothing.
+        ConfigError: a day outside the calendar, a selection that matches nothing, or an unreadable waiver.
+        QualityError: a waiver of an unknown check, or without a reason.
         LakeError: the home cannot be written.
     """
+    waivers = read_waivers(waive, first, last)
     project = Project.of(settings)
     prepare_home(project)
     definitions = build_definitions(project)
     tags = {BACKFILL_TAG: uuid4().hex[:8]}
     with dg.DagsterInstance.get() as instance:
-        return Backfill(definitions, project, instance, say=say, tags=tags).run(first, last, select)
+        backfill = Backfill(definitions, project, instance, say=say, tags=tags, waivers=waivers)
+        return backfill.run(first, last, select)
 
 
 def _reason(event: dg.DagsterEvent) -> str:

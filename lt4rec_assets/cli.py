@@ -57,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     backfill.add_argument(
         "--select", default="*", help="Dagster asset selection, as in 'group:samples' (default: all)"
     )
+    backfill.add_argument(
+        "--waive",
+        action="append",
+        default=[],
+        metavar="TABLE.CHECK=REASON",
+        help="let this check fail on the one day of the backfill; repeat for several checks",
+    )
     backfill.set_defaults(run=_backfill)
 
     sql = commands.add_parser("sql", help="ask the lake one SELECT, also while a backfill runs")
@@ -80,7 +87,7 @@ def _backfill(args: argparse.Namespace) -> int:
     from lt4rec_assets.backfill import run_backfill
     from lt4rec_assets.outcome import closing_lines
 
-    outcome = run_backfill(read_settings(), args.first, args.last, args.select, say=_say)
+    outcome = run_backfill(read_settings(), args.first, args.last, args.select, say=_say, waive=args.waive)
     for line in closing_lines(outcome):
         _say(line)
     return 0 if outcome.ok else 1

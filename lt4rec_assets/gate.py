@@ -6,18 +6,66 @@ asset: what is downstream finds either a published partition or none.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from lt4rec_assets.metadata import describe_published, markdown_table
 from lt4rec_assets.project import Project
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.staging import Staged
-from lt4rec_core.errors import Lt4recError
+from lt4rec_core.errors import Lt4recError, QualityError
 from lt4rec_core.quality.suites import CHECKS, CheckResult
+from lt4rec_core.quality.waivers import Waiver, check_waivers
 
 GateEvents = Iterator[dg.AssetCheckResult | dg.MaterializeResult]
+
+
+class WaiverConfig(dg.Config):
+    """One check that may fail on one day."""
+
+    day: str = Field(
+        description="The day it is for, as 2022-04-25. In a run of another day it does nothing, so that "
+        "a configuration that is used again waives nothing by accident."
+    )
+    check: str = Field(description="Name of the check, as listed with the asset.")
+    reason: str = Field(description="What was found and who decided; it stands beside the day ever after.")
+
+
+class GateConfig(dg.Config):
+    """What an engineer may say about a day that its gate refuses."""
+
+    waivers: list[WaiverConfig] = Field(
+        default=[],
+        description="Checks that may fail, each for one day and with a reason. A waived check that fails is "
+        "shown as failed, as a warning with its reason, and the day is published all the same.",
+    )
+
+    def for_day(self, table: str, day: date) -> dict[str, str]:
+        """Check name -> reason, of the waivers of one day.
+
+        Raises:
+            QualityError: an unknown check, a missing reason or a day that is none, whatever day it is for.
+        """
+        for waiver in self.waivers:
+            _require_day(table, waiver)
+        every = {d: [w for w in self.waivers if w.day == d] for d in {w.day for w in self.waivers}}
+        by_day = {d: check_waivers(table, [Waiver(w.check, w.reason) for w in ws]) for d, ws in every.items()}
+        return by_day.get(day.isoformat(), {})
+
+
+def _require_day(table: str, waiver: WaiverConfig) -> None:
+    try:
+        is_day = date.fromisoformat(waiver.day).isoformat() == waiver.day
+    except ValueError:
+        is_day = False
+    if not is_day:
+        raise QualityError(
+            f"the waiver of {waiver.check!r} of {table} is for {waiver.day!r}, which is not a day. "
+            "Write it as 2022-04-25."
+        )
 
 
 def check_specs(table: str, key: dg.AssetKey, days: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
@@ -39,6 +87,7 @@ def publish_gated(
     lake: Lake,
     staged: Staged,
     metadata: Mapping[str, Any],
+    waivers: Mapping[str, str],
 ) -> GateEvents:
     """Audit a staged partition; publish it and report, or publish nothing and fail.
 
@@ -47,6 +96,7 @@ def publish_gated(
         lake: where the partition goes.
         staged: the partition, written but not yet visible.
         metadata: shown with the materialisation, beside counts and versions.
+        waivers: check name -> reason, of the checks that may fail on this day.
 
     Raises:
         dagster.Failure: a critical check failed; it names the checks and the rendered page.
@@ -61,6 +111,7 @@ def publish_gated(
             staged,
             params=project.sql_params(staged.day),
             report_dir=lake.home / "reports",
+            waivers=waivers,
         )
         results = [_as_dagster(result, str(report.page)) for result in report.results]
         if not report.passed:
@@ -74,6 +125,7 @@ def publish_gated(
             **metadata,
             **describe_published(published, staged.inputs),
             "data_quality_page": dg.MetadataValue.path(str(report.page)),
+            **_waived(report.results),
         },
         check_results=results,
     )
@@ -100,17 +152,26 @@ def _as_dagster(result: CheckResult, page: str) -> dg.AssetCheckResult:
     }
     if result.sample_rows:
         metadata["offending_rows"] = markdown_table(result.sample_rows)
+    if result.waiver:
+        metadata["waiver"] = result.waiver
+    is_error = result.severity == "critical" and not result.waiver
     return dg.AssetCheckResult(
         check_name=result.name,
         passed=result.passed,
-        severity=dg.AssetCheckSeverity.ERROR if result.severity == "critical" else dg.AssetCheckSeverity.WARN,
-        description=result.message,
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=f"Waived ({result.waiver}). {result.message}" if result.waiver else result.message,
         metadata=metadata,
     )
 
 
+def _waived(results: tuple[CheckResult, ...]) -> dict[str, Any]:
+    """For the materialisation: a day that stands on a waiver says so itself."""
+    rows = [{"check": r.name, "reason": r.waiver, "found": r.message} for r in results if r.waiver]
+    return {"waived_checks": len(rows), "waivers": markdown_table(rows)} if rows else {}
+
+
 def _refusal(staged: Staged, results: tuple[CheckResult, ...], page: str) -> dg.Failure:
-    failed = [r for r in results if not r.passed and r.severity == "critical"]
+    failed = [r for r in results if r.blocks]
     reasons = "; ".join(f"{r.name}: {r.message}" for r in failed)
     return dg.Failure(
         description=(

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from lt4rec_assets.gate import check_specs, clear_failure, publish_gated
+from lt4rec_assets.gate import GateConfig, check_specs, clear_failure, publish_gated
 from lt4rec_assets.metadata import describe_published, describe_table
 from lt4rec_assets.partitions import days_before
 from lt4rec_assets.project import Project
@@ -77,11 +77,15 @@ def gated_table_asset(project: Project, name: str) -> dg.AssetsDefinition:
         kinds={"duckdb", "sql", "greatexpectations"},
         check_specs=check_specs(name, key_of(name), project.partitions.daily),
     )
-    def gated_sql_table(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
+    def gated_sql_table(
+        context: dg.AssetExecutionContext, config: GateConfig, lake: LakeResource
+    ) -> Iterator[Any]:
+        day = date.fromisoformat(context.partition_key)
         with clear_failure():
+            waivers = config.for_day(name, day)
             opened = lake.open(project)
-            staged = run_table(project, opened, name, date.fromisoformat(context.partition_key))
-            yield from publish_gated(project, opened, staged, {})
+            staged = run_table(project, opened, name, day)
+            yield from publish_gated(project, opened, staged, {}, waivers)
 
     return gated_sql_table
 

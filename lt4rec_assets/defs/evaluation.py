@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from lt4rec_assets.defs.models import BASELINE, SNET, Kind
-from lt4rec_assets.gate import check_specs, clear_failure, publish_gated
+from lt4rec_assets.gate import GateConfig, check_specs, clear_failure, publish_gated
 from lt4rec_assets.metadata import describe_published, markdown_table
 from lt4rec_assets.partitions import days_before
 from lt4rec_assets.project import Project
@@ -59,13 +59,14 @@ def _predictions(project: Project) -> dg.AssetsDefinition:
         check_specs=check_specs(PREDICTIONS, key_of(PREDICTIONS), project.partitions.from_second_day),
     )
     def predictions(
-        context: dg.AssetExecutionContext, lake: LakeResource, store: ModelStoreResource
+        context: dg.AssetExecutionContext, config: GateConfig, lake: LakeResource, store: ModelStoreResource
     ) -> Iterator[Any]:
         day = date.fromisoformat(context.partition_key)
         with clear_failure():
+            waivers = config.for_day(PREDICTIONS, day)
             opened = lake.open(project)
             staged, digests = _score(project, opened, store, day)
-            yield from publish_gated(project, opened, staged, digests)
+            yield from publish_gated(project, opened, staged, digests, waivers)
 
     return predictions
 

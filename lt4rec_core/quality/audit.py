@@ -35,6 +35,7 @@ from lt4rec_core.quality.suites import (
     check_file,
     check_fragments,
 )
+from lt4rec_core.quality.waivers import apply_waivers
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class AuditReport:
     """One per named check of the table, in their order."""
 
     passed: bool
-    """Whether the day may be published: no critical check failed."""
+    """Whether the day may be published: no critical check failed without a waiver."""
 
     page: Path
     """The rendered report, readable offline."""
@@ -59,6 +60,7 @@ def audit(
     *,
     params: Mapping[str, Any],
     report_dir: Path,
+    waivers: Mapping[str, str] | None = None,
 ) -> AuditReport:
     """Check a staged day against its table's suite.
 
@@ -69,6 +71,7 @@ def audit(
         staged: the day, written but not published; left as it is.
         params: values for the checks' parameters; thresholds not named here are ``suites.DEFAULTS``.
         report_dir: where the page goes; created if need be.
+        waivers: check name -> reason, of checks that may fail; see ``check_waivers``.
 
     Raises:
         QualityError: the table has no suite, or the page cannot be written.
@@ -82,11 +85,10 @@ def audit(
     with session() as engine:
         findings = _Checks(engine.con, lake, source, table, staged, settings).run()
         validation = engine.validate(SUITES[table.table](table.columns, settings))
-    results = collect(CHECKS[table.table], validation, findings)
+    results = apply_waivers(collect(CHECKS[table.table], validation, findings), waivers or {})
     page = report_dir / f"{table.table}.{staged.day}.html"
     _write(page, render_page(f"{table.table} of {staged.day}", results, validation))
-    passed = all(r.passed or r.severity == "warning" for r in results)
-    return AuditReport(results, passed, page)
+    return AuditReport(results, not any(result.blocks for result in results), page)
 
 
 def _write(page: Path, text: str) -> None:

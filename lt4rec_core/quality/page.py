@@ -32,7 +32,7 @@ def render_page(
 ) -> str:
     """The whole page as HTML text; it needs no other file and no network."""
     results = tuple(results)
-    blocked = [r.name for r in results if not r.passed and r.severity == "critical"]
+    blocked = [r.name for r in results if r.blocks]
     verdict = f"not published: {', '.join(blocked)}" if blocked else "published"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -50,7 +50,8 @@ def _checks_table(results: Iterable[CheckResult]) -> str:
     for result in results:
         state = "passed" if result.passed else result.severity
         observed = ", ".join(f"{name}: {_text(value)}" for name, value in result.observed.items())
-        cells = f"<td>{escape(result.name)}</td><td class='{state}'>{state}</td>"
+        waived = f"<br>waived: {escape(result.waiver)}" if result.waiver else ""
+        cells = f"<td>{escape(result.name)}</td><td class='{state}'>{state}{waived}</td>"
         rows.append(f"<tr>{cells}<td>{escape(result.message)}</td><td>{escape(observed)}</td></tr>")
     return (
         "<table><tr><th>check</th><th>result</th><th>message</th><th>observed</th></tr>"

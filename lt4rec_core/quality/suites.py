@@ -63,6 +63,14 @@ class CheckResult:
     sample_rows: list[dict[str, Any]] = field(default_factory=list)
     """Up to five offending rows."""
 
+    waiver: str = ""
+    """Why it may have failed; empty unless it failed and was waived."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it keeps the day from being published."""
+        return not self.passed and self.severity == "critical" and not self.waiver
+
 
 _SCHEMA = CheckSpec(
     "schema", "critical", "Columns and types are as declared, in order; no other column.", False

@@ -59,9 +59,9 @@ class Home:
         self.definitions = build_definitions(self.project)
         self.said = []
 
-    def backfill(self, first=FIRST, last=LAST, select="*"):
+    def backfill(self, first=FIRST, last=LAST, select="*", **options):
         with dg.DagsterInstance.get() as instance:
-            backfill = Backfill(self.definitions, self.project, instance, say=self.said.append)
+            backfill = Backfill(self.definitions, self.project, instance, say=self.said.append, **options)
             return backfill.run(first, last, select)
 
 

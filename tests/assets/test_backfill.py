@@ -3,10 +3,13 @@ from datetime import date
 import dagster as dg
 import pytest
 
+from lt4rec_assets.backfill import read_waivers
 from lt4rec_assets.outcome import Outcome, closing_lines, name_of
 from lt4rec_core.data.analyst import connect, query
-from lt4rec_core.errors import ConfigError
+from lt4rec_core.errors import ConfigError, Lt4recError
+from lt4rec_core.quality.suites import DEFAULTS
 
+FIRST = date(2026, 1, 5)
 DAYS = [f"2026-01-0{d}" for d in range(5, 10)]
 
 
@@ -221,3 +224,35 @@ def test_the_closing_lines_count_last():
     lines = closing_lines(Outcome(green=[cell], failed={(dg.AssetKey(["a"]), "2026-01-06"): "why"}))
 
     assert lines == ["FAILED   a[2026-01-06]: why", "1 green, 1 failed, 0 blocked, 0 waiting"]
+
+
+WAIVER = "samples.impressions.volume=the app was down until noon"
+
+
+def test_a_waiver_on_the_command_line_is_for_one_day_and_a_check_there_is():
+    day = date(2026, 1, 6)
+
+    (read,) = read_waivers([WAIVER], day, day)
+
+    assert (read.table, read.check, read.day) == ("samples.impressions", "volume", day)
+    assert read.reason == "the app was down until noon"
+    for text, last, error in (
+        (WAIVER, date(2026, 1, 7), "names several"),
+        ("samples.impressions.volume", day, "does not read table.check=reason"),
+        ("samples.clicks.volume=why", day, "does not read table.check=reason"),
+        ("samples.impressions.nothing=why", day, "which samples.impressions does not have"),
+        ("samples.impressions.volume=", day, "gives no reason"),
+    ):
+        with pytest.raises(Lt4recError, match=error):
+            read_waivers([text], day, last)
+
+
+def test_a_waived_day_is_green_in_a_backfill(empty, monkeypatch):
+    home = empty(LT4REC_END="2026-01-06")
+    monkeypatch.setitem(DEFAULTS, "min_rows", 10_000)
+    waivers = read_waivers([WAIVER], FIRST, FIRST)
+
+    outcome = home.backfill(FIRST, FIRST, select="group:source or group:samples", waivers=waivers)
+
+    assert outcome.ok
+    assert ("samples/impressions", "2026-01-05") in {(k.to_user_string(), p) for k, p in outcome.green}

@@ -1,10 +1,11 @@
+import re
 from datetime import date
 
 import dagster as dg
 import pytest
 
 from lt4rec_assets.definitions import beta_features
-from lt4rec_assets.gate import check_specs, clear_failure
+from lt4rec_assets.gate import GateConfig, check_specs, clear_failure
 from lt4rec_core.errors import SourceError
 from lt4rec_core.quality.suites import CHECKS, DEFAULTS
 
@@ -12,13 +13,18 @@ IMPRESSIONS = dg.AssetKey(["samples", "impressions"])
 SIXTH = date(2026, 1, 6)
 
 
-def run_day(home, day, *keys):
+UPSTREAM = ("source/users", "source/videos", "source/impression_log", "samples/screened_impressions")
+
+
+def run_day(home, day, *keys, waivers=None):
+    config = {"ops": {"samples__impressions": {"config": {"waivers": waivers}}}} if waivers else None
     job = home.definitions.resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
         return job.execute_in_process(
             instance=instance,
             partition_key=day.isoformat(),
             asset_selection=[dg.AssetKey(key.split("/")) for key in keys],
+            run_config=config,
             raise_on_error=False,
         )
 
@@ -52,9 +58,8 @@ def test_a_good_day_is_published_with_all_its_checks(filled):
 def test_a_bad_day_publishes_nothing_reports_every_check_and_stops_what_is_downstream(empty, monkeypatch):
     home = empty(LT4REC_END="2026-01-06")
     monkeypatch.setitem(DEFAULTS, "min_rows", 10_000)
-    upstream = ("source/users", "source/videos", "source/impression_log", "samples/screened_impressions")
 
-    result = run_day(home, SIXTH, *upstream, "samples/impressions", "samples/clicks")
+    result = run_day(home, SIXTH, *UPSTREAM, "samples/impressions", "samples/clicks")
 
     assert not result.success
     checks = checks_of(result)
@@ -88,3 +93,66 @@ def test_an_error_nobody_meant_keeps_its_traceback():
 def test_what_the_disk_refuses_fails_the_step_with_its_reason():
     with pytest.raises(dg.Failure, match="FileExistsError"), clear_failure():
         raise FileExistsError(17, "File exists", "reports")
+
+
+REASON = "the app was down until noon; confirmed by its owners"
+
+
+def waiver(**changes):
+    return {"day": "2026-01-06", "check": "volume", "reason": REASON, **changes}
+
+
+@pytest.fixture
+def short_day(empty, monkeypatch):
+    """A home whose days have too few rows, made up to what the first gate reads."""
+    home = empty(LT4REC_END="2026-01-06")
+    monkeypatch.setitem(DEFAULTS, "min_rows", 10_000)
+    assert run_day(home, SIXTH, *UPSTREAM).success
+    return home
+
+
+def reason_of(result):
+    (failure,) = [e for e in result.all_events if e.is_step_failure]
+    return failure.step_failure_data.user_failure_data.description
+
+
+def test_a_waived_check_lets_the_day_publish_and_stays_failed_with_its_reason(short_day):
+    result = run_day(short_day, SIXTH, "samples/impressions", "samples/clicks", waivers=[waiver()])
+
+    assert result.success
+    volume = checks_of(result)["volume"]
+    assert not volume.passed
+    assert volume.severity == dg.AssetCheckSeverity.WARN
+    assert volume.metadata["waiver"].value == REASON
+    assert "waiver" not in checks_of(result)["keys"].metadata
+    (made,) = result.asset_materializations_for_node("samples__impressions")
+    assert made.metadata["waived_checks"].value == 1
+    assert REASON in made.metadata["waivers"].value
+    page = made.metadata["data_quality_page"].path
+    with open(page, encoding="utf-8") as file:
+        assert f"waived: {REASON}" in file.read()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (waiver(check="volumes"), "QualityError: a waiver names the check 'volumes'"),
+        (waiver(reason="  "), "QualityError: the waiver of 'volume' of samples.impressions gives no reason"),
+        (waiver(day="6 January"), "QualityError: .* is for '6 January', which is not a day"),
+        (waiver(day="2026-01-05"), "was not published: 1 critical check failed"),
+        (waiver(check="drift"), "was not published: 1 critical check failed"),
+    ],
+    ids=["unknown check", "no reason", "no day", "another day", "another check"],
+)
+def test_a_waiver_that_does_not_fit_releases_nothing(short_day, given, message):
+    result = run_day(short_day, SIXTH, "samples/impressions", waivers=[given])
+
+    assert not result.success
+    assert re.search(message, reason_of(result))
+    assert not result.get_asset_materialization_events()
+
+
+def test_the_launchpad_says_what_a_waiver_is():
+    fields = GateConfig.to_config_schema().as_field().config_type.fields["waivers"]
+
+    assert "shown as failed" in fields.description

@@ -59,7 +59,11 @@ class World:
         return self.lake.open(table, self.day, self.day).read_all()
 
     def audit(
-        self, table: str, change: Callable[[pa.Table], pa.Table] = lambda rows: rows, **params
+        self,
+        table: str,
+        change: Callable[[pa.Table], pa.Table] = lambda rows: rows,
+        waivers: dict[str, str] | None = None,
+        **params,
     ) -> AuditReport:
         """Audit the day after ``change``, written past the lake so that even the schema may be wrong."""
         rows = change(self.rows(table))
@@ -75,6 +79,7 @@ class World:
             staged,
             params=merged,
             report_dir=self.folder / "reports",
+            waivers=waivers,
         )
 
 
