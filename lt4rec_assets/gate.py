@@ -5,7 +5,7 @@ asset: what is downstream finds either a published partition or none.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from typing import Any
 
@@ -16,7 +16,8 @@ from lt4rec_assets.metadata import describe_published, markdown_table
 from lt4rec_assets.project import Project
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.staging import Staged
-from lt4rec_core.errors import Lt4recError, QualityError
+from lt4rec_core.errors import LakeError, Lt4recError, QualityError
+from lt4rec_core.quality.history import record_audit
 from lt4rec_core.quality.suites import CHECKS, CheckResult
 from lt4rec_core.quality.waivers import Waiver, check_waivers
 
@@ -88,6 +89,7 @@ def publish_gated(
     staged: Staged,
     metadata: Mapping[str, Any],
     waivers: Mapping[str, str],
+    run_id: str,
 ) -> GateEvents:
     """Audit a staged partition; publish it and report, or publish nothing and fail.
 
@@ -97,12 +99,15 @@ def publish_gated(
         staged: the partition, written but not yet visible.
         metadata: shown with the materialisation, beside counts and versions.
         waivers: check name -> reason, of the checks that may fail on this day.
+        run_id: for the history of audits, which is written before the day is published.
 
     Raises:
         dagster.Failure: a critical check failed; it names the checks and the rendered page.
+        LakeError: a good day cannot be written down or published.
     """
     from lt4rec_core.quality.audit import audit
 
+    asset = staged.table.replace(".", "/")
     try:
         report = audit(
             lake,
@@ -116,7 +121,11 @@ def publish_gated(
         results = [_as_dagster(result, str(report.page)) for result in report.results]
         if not report.passed:
             yield from results
+            # What the checks found is the news, even where it cannot be written down.
+            with suppress(LakeError):
+                record_audit(lake, asset, staged.day, report.results, run_id=run_id)
             raise _refusal(staged, report.results, str(report.page))
+        record_audit(lake, asset, staged.day, report.results, run_id=run_id)
         published = lake.publish(staged)
     finally:
         lake.discard(staged)  # whatever came of it, nothing unpublished stays behind

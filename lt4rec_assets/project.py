@@ -32,7 +32,7 @@ TABLES = (
     "evaluation.daily_metrics",
     "evaluation.calibration",
 )
-"""Every table of the lake, in the order data flows."""
+"""Every table that an asset makes, in the order data flows."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,12 @@ class Project:
             settings=settings,
             source=source,
             tables=tables,
+            records=(read_sql_file(settings.sql_root / "quality" / "check_history.sql"),),
             views=tuple(read_sql_file(path, table=f"{path.parent.name}.{path.stem}") for path in views),
         )
+
+    records: tuple[SqlFile, ...] = field(repr=False)
+    """Tables that no asset makes: what is written down about the others."""
 
     views: tuple[SqlFile, ...] = field(repr=False)
     """Views for analysts; they store nothing."""
@@ -73,7 +77,7 @@ class Project:
     @property
     def lake_tables(self) -> list[SqlFile]:
         """What the lake creates before anything is written."""
-        return [*self.tables.values(), *self.views]
+        return [*self.tables.values(), *self.records, *self.views]
 
     @cached_property
     def partitions(self) -> Partitions:

@@ -85,7 +85,7 @@ def gated_table_asset(project: Project, name: str) -> dg.AssetsDefinition:
             waivers = config.for_day(name, day)
             opened = lake.open(project)
             staged = run_table(project, opened, name, day)
-            yield from publish_gated(project, opened, staged, {}, waivers)
+            yield from publish_gated(project, opened, staged, {}, waivers, context.run.run_id)
 
     return gated_sql_table
 

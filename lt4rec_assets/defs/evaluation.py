@@ -66,7 +66,7 @@ def _predictions(project: Project) -> dg.AssetsDefinition:
             waivers = config.for_day(PREDICTIONS, day)
             opened = lake.open(project)
             staged, digests = _score(project, opened, store, day)
-            yield from publish_gated(project, opened, staged, digests, waivers)
+            yield from publish_gated(project, opened, staged, digests, waivers, context.run.run_id)
 
     return predictions
 

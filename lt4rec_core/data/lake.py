@@ -9,7 +9,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -270,7 +270,8 @@ class Lake:
         noted = {"lt4rec.day": str(staged.day), "lt4rec.inputs": staged.inputs, **(metadata or {})}
         try:
             with self._writing(self._path(staged.table)):
-                version = self._commit(staged, {k: str(v) for k, v in noted.items()})
+                write = self._replace(staged, {k: str(v) for k, v in noted.items()})
+                version = self._commit(staged.table, staged.day, write)
                 if staged.n_rows == 0:
                     marks = self._path(staged.table) / EMPTY_DAYS
                     marks.mkdir(exist_ok=True)
@@ -279,39 +280,73 @@ class Lake:
             self.discard(staged)
         return Published(staged.table, staged.day, version, staged.n_rows)
 
-    def _commit(self, staged: Staged, metadata: dict[str, str]) -> int:
+    def append(self, table: str, day: date, rows: pa.Table) -> int:
+        """Add rows to one day of a table that only grows, and return the version; nothing is replaced.
+
+        Other writers of the same day neither wait nor lose a row: appends do not conflict.
+
+        Raises:
+            LakeError: the columns are not the table's, a row is of another day, or the disk refuses.
+        """
+        schema = self.snapshot(table).schema
+        if not plain(rows.schema).equals(schema):
+            raise LakeError(
+                f"rows for {table} do not have its columns: {difference(schema, plain(rows.schema))}. "
+                "The table's header declares name, type and order."
+            )
+        batches = pa.RecordBatchReader.from_batches(schema, _only_day(rows.to_reader(), table, day))
+        whole = batches.read_all()
+
+        def write(delta: DeltaTable) -> None:
+            write_deltalake(
+                delta,
+                whole,
+                mode="append",
+                writer_properties=WriterProperties(compression="ZSTD"),
+                commit_properties=CommitProperties(custom_metadata={"lt4rec.day": str(day)}),
+            )
+
+        with self._writing(self._path(table)):
+            return self._commit(table, day, write)
+
+    def _replace(self, staged: Staged, metadata: dict[str, str]) -> Callable[[DeltaTable], None]:
+        def write(delta: DeltaTable) -> None:
+            with pq.ParquetFile(staged.path) as file:
+                rows = pa.RecordBatchReader.from_batches(
+                    file.schema_arrow, file.iter_batches(batch_size=ROWS_PER_GROUP)
+                )
+                write_deltalake(
+                    delta,
+                    rows,
+                    mode="overwrite",
+                    predicate=f"dt = '{staged.day}'",
+                    writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROWS_PER_GROUP),
+                    commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=0),
+                )
+
+        return write
+
+    def _commit(self, table: str, day: date, write: Callable[[DeltaTable], None]) -> int:
+        """Write to the newest version of a table; again, with backoff, while others are faster."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                delta = self._delta(staged.table)
-                with pq.ParquetFile(staged.path) as file:
-                    rows = pa.RecordBatchReader.from_batches(
-                        file.schema_arrow, file.iter_batches(batch_size=ROWS_PER_GROUP)
-                    )
-                    write_deltalake(
-                        delta,
-                        rows,
-                        mode="overwrite",
-                        predicate=f"dt = '{staged.day}'",
-                        writer_properties=WriterProperties(
-                            compression="ZSTD", max_row_group_size=ROWS_PER_GROUP
-                        ),
-                        commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=0),
-                    )
+                delta = self._delta(table)
+                write(delta)
                 return delta.version()
             except FileNotFoundError as error:
                 raise LakeError(
-                    f"{staged.path} is gone: {staged.table} of {staged.day} was published or discarded. "
+                    f"{error.filename or error} is gone: {table} of {day} was published or discarded. "
                     "Stage it again."
                 ) from error
             except CommitFailedError as error:
                 if attempt == ATTEMPTS:
                     raise LakeError(
-                        f"{staged.table} of {staged.day} lost {ATTEMPTS} commits to other writers: {error}. "
+                        f"{table} of {day} lost {ATTEMPTS} commits to other writers: {error}. "
                         "Is another backfill writing the same day?"
                     ) from error
                 time.sleep(random.uniform(0.5, 1) * min(0.05 * 2**attempt, 5))
             except (DeltaError, pa.ArrowException) as error:
-                raise LakeError(f"{staged.table} of {staged.day} cannot be published: {error}") from error
+                raise LakeError(f"{table} of {day} cannot be published: {error}") from error
         raise AssertionError
 
     def discard(self, staged: Staged) -> None:

@@ -4,9 +4,12 @@ from datetime import date
 import dagster as dg
 import pytest
 
+from lt4rec_assets import gate
 from lt4rec_assets.definitions import beta_features
 from lt4rec_assets.gate import GateConfig, check_specs, clear_failure
-from lt4rec_core.errors import SourceError
+from lt4rec_core.data.analyst import connect, query
+from lt4rec_core.data.lake import Lake
+from lt4rec_core.errors import LakeError, SourceError
 from lt4rec_core.quality.suites import CHECKS, DEFAULTS
 
 IMPRESSIONS = dg.AssetKey(["samples", "impressions"])
@@ -156,3 +159,42 @@ def test_the_launchpad_says_what_a_waiver_is():
     fields = GateConfig.to_config_schema().as_field().config_type.fields["waivers"]
 
     assert "shown as failed" in fields.description
+
+
+def history_of(home, what="check_name, passed, is_blocking, waiver"):
+    text = f"select {what} from quality.check_history where check_name in ('keys', 'volume')"
+    text += " order by audited_at, check_name"
+    return query(connect(home.project.settings.home), text).fetchall()
+
+
+def test_every_audit_of_a_day_is_kept_the_refused_ones_too(short_day):
+    assert history_of(short_day) == []  # typed and empty
+    refused = run_day(short_day, SIXTH, "samples/impressions")
+    waived = run_day(short_day, SIXTH, "samples/impressions", waivers=[waiver()])
+
+    assert history_of(short_day) == [
+        ("keys", True, False, None),
+        ("volume", False, True, None),
+        ("keys", True, False, None),
+        ("volume", False, False, REASON),
+    ]
+    assert history_of(short_day, "asset, dt, run_id") == [
+        ("samples/impressions", SIXTH, result.run_id) for result in (refused, refused, waived, waived)
+    ]
+
+
+def test_a_day_that_cannot_be_written_down_is_not_published_and_a_refusal_still_says_why(
+    short_day, monkeypatch
+):
+    def full(*args, **kwargs):
+        raise LakeError("no space left")
+
+    monkeypatch.setattr(gate, "record_audit", full)
+    refused = run_day(short_day, SIXTH, "samples/impressions")
+    short_day.project.settings.samples["min_rows"] = 1
+    unrecorded = run_day(short_day, SIXTH, "samples/impressions")
+
+    assert "1 critical check failed (volume:" in reason_of(refused)
+    assert "no space left" in reason_of(unrecorded)
+    assert not unrecorded.get_asset_materialization_events()
+    assert not Lake(short_day.project.settings.home).days("samples.impressions")

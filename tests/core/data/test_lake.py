@@ -322,3 +322,16 @@ os.kill(os.getpid(), 9)
 
     lake.publish(mine)
     assert users(lake) == ["a"]
+
+
+def test_appending_keeps_what_is_there_and_refuses_other_days_and_columns(lake):
+    put(lake, MONDAY, "a")
+
+    version = lake.append("samples.clicks", MONDAY, rows(MONDAY, "b", "c").read_all())
+
+    assert version == lake.version("samples.clicks") == 2
+    assert sorted(users(lake)) == ["a", "b", "c"]
+    with pytest.raises(LakeError, match="A partition holds one day"):
+        lake.append("samples.clicks", MONDAY, rows(TUESDAY, "d").read_all())
+    with pytest.raises(LakeError, match="ids is missing"):
+        lake.append("samples.clicks", MONDAY, rows(MONDAY, "d").read_all().drop_columns("ids"))

@@ -1,0 +1,20 @@
+-- Every audit ever made: which check of which asset and day found what, and what somebody said to it.
+--
+-- A header without a statement: audits append to this table, also those that refuse a day. A day that is
+-- audited again adds rows and replaces none, so that a repair can be told from a first success;
+-- quality.latest_checks holds the newest audit of each day.
+--
+-- grain:   one check in one audit of one asset and day
+-- key:     asset, audited_at, run_id, check_name
+-- columns:
+--   dt          date       business day that was audited
+--   asset       varchar    what was audited, as in samples/impressions
+--   check_name  varchar    which check
+--   severity    varchar    critical or warning
+--   passed      boolean    whether it held; a waiver does not change that
+--   is_blocking boolean    whether it kept the day from being published: critical, failed and not waived
+--   message     varchar    what was found, in a sentence
+--   observed    varchar    what was counted or measured, as JSON
+--   waiver      varchar    why it may have failed; NULL unless it failed and was waived
+--   run_id      varchar    the Dagster run
+--   audited_at  timestamp  when the audit ended, UTC
