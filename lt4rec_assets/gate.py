@@ -7,6 +7,7 @@ asset: what is downstream finds either a published partition or none.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,10 +15,11 @@ from pydantic import Field
 
 from lt4rec_assets.metadata import describe_published, markdown_table
 from lt4rec_assets.project import Project
-from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.lake import Lake, Published
 from lt4rec_core.data.staging import Staged
 from lt4rec_core.errors import LakeError, Lt4recError, QualityError
 from lt4rec_core.quality.history import record_audit
+from lt4rec_core.quality.published import PUBLISHED_CHECKS, check_published
 from lt4rec_core.quality.suites import CHECKS, CheckResult
 from lt4rec_core.quality.waivers import Waiver, check_waivers
 
@@ -70,16 +72,17 @@ def _require_day(table: str, waiver: WaiverConfig) -> None:
 
 
 def check_specs(table: str, key: dg.AssetKey, days: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
-    """Declare the named checks of a gated table, so that the UI lists them before the first run."""
+    """Declare the named checks of a table, so that the UI lists them before the first run."""
+    gated = table in CHECKS
     return [
         dg.AssetCheckSpec(
             name=check.name,
             asset=key,
             description=check.description,
-            blocking=check.severity == "critical",
+            blocking=gated and check.severity == "critical",
             partitions_def=days,
         )
-        for check in CHECKS[table]
+        for check in (CHECKS if gated else PUBLISHED_CHECKS).get(table, ())
     ]
 
 
@@ -118,7 +121,7 @@ def publish_gated(
             report_dir=lake.home / "reports",
             waivers=waivers,
         )
-        results = [_as_dagster(result, str(report.page)) for result in report.results]
+        results = [_as_dagster(result, report.page) for result in report.results]
         if not report.passed:
             yield from results
             # What the checks found is the news, even where it cannot be written down.
@@ -140,6 +143,20 @@ def publish_gated(
     )
 
 
+def check_day(project: Project, lake: Lake, published: Published, run_id: str) -> list[dg.AssetCheckResult]:
+    """Run the checks of a published day that has no gate, if its table has any; they block nothing.
+
+    Raises:
+        LakeError: what was found cannot be written down.
+    """
+    table, day = published.table, published.day
+    if table not in PUBLISHED_CHECKS:
+        return []
+    results = check_published(lake, project.source, table, day, params=project.sql_params(day))
+    record_audit(lake, table.replace(".", "/"), day, results, run_id=run_id, is_gate=False)
+    return [_as_dagster(result) for result in results]
+
+
 @contextmanager
 def clear_failure() -> Iterator[None]:
     """Turn an error raised on purpose into a failed step that says what, found and where to look.
@@ -152,13 +169,11 @@ def clear_failure() -> Iterator[None]:
         raise dg.Failure(description=f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
-def _as_dagster(result: CheckResult, page: str) -> dg.AssetCheckResult:
+def _as_dagster(result: CheckResult, page: Path | None = None) -> dg.AssetCheckResult:
     numbers = {k: v for k, v in result.observed.items() if isinstance(v, int | float)}  # these plot
-    metadata: dict[str, Any] = {
-        **numbers,
-        "observed": dg.MetadataValue.json(dict(result.observed)),
-        "data_quality_page": dg.MetadataValue.path(page),
-    }
+    metadata: dict[str, Any] = {**numbers, "observed": dg.MetadataValue.json(dict(result.observed))}
+    if page:
+        metadata["data_quality_page"] = dg.MetadataValue.path(str(page))
     if result.sample_rows:
         metadata["offending_rows"] = markdown_table(result.sample_rows)
     if result.waiver:

@@ -126,9 +126,10 @@ class Project:
             )
 
     def sql_params(self, day: date) -> dict[str, Any]:
-        """Values for the parameters that SQL files may declare."""
+        """Values for the parameters that SQL files and checks may declare."""
         return {
             **self.settings.samples,
+            **self.settings.quality.as_params(),
             "dt": day,
             "time_zone": self.source.time_zone,
             "ticket_window_end": self.settings.ticket_window[-1],

@@ -11,8 +11,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from lt4rec_core.config import from_mapping
 from lt4rec_core.errors import ConfigError
 from lt4rec_core.model.tasks import get_tasks
+from lt4rec_core.quality.thresholds import Thresholds
 
 SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 """The SQL files stand beside the packages, at the top of the checkout."""
@@ -55,6 +57,9 @@ class Settings:
 
     samples: Mapping[str, Any] = field(default_factory=lambda: dict(SAMPLE_DEFAULTS))
     """Values bound to the parameters of the SQL files."""
+
+    quality: Thresholds = field(default_factory=Thresholds)
+    """``[quality]`` of ``lt4rec.toml``: how far a day may stray before a check says so."""
 
     learning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """``[network]``, ``[training]`` and ``[pruning]`` of ``lt4rec.toml``, as written there."""
@@ -111,6 +116,9 @@ def read_settings(env: Mapping[str, str] | None = None, ignore: Collection[str] 
         ticket_days=_whole_number(env, "LT4REC_TICKET_DAYS", 7),
         tasks=_tasks(env.get("LT4REC_TASKS") or "ctr,cvr"),
         samples={**SAMPLE_DEFAULTS, **_known(toml, "samples", SAMPLE_DEFAULTS, home)},
+        quality=from_mapping(
+            Thresholds, toml.get("quality", {}), where=f"[quality] in {home / 'lt4rec.toml'}"
+        ),
         learning={name: toml.get(name, {}) for name in LEARNING_TABLES},
         generator=toml.get("source", {}),
     )
@@ -128,7 +136,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
-    known = {*LEARNING_TABLES, "samples", "source"}
+    known = {*LEARNING_TABLES, "quality", "samples", "source"}
     if unknown := sorted(set(toml) - known):
         raise ConfigError(
             f"{path} has the unknown tables {', '.join(unknown)}. Known are {', '.join(sorted(known))}."

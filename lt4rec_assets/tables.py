@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from lt4rec_assets.gate import GateConfig, check_specs, clear_failure, publish_gated
+from lt4rec_assets.gate import GateConfig, check_day, check_specs, clear_failure, publish_gated
 from lt4rec_assets.metadata import describe_published, describe_table
 from lt4rec_assets.partitions import days_before
 from lt4rec_assets.project import Project
@@ -40,10 +40,12 @@ def definition_of(project: Project, name: str, *, from_second_day: bool = False)
     """Arguments of ``@dagster.asset`` that follow from a table's header."""
     table = project.tables[name]
     days = project.partitions
+    calendar = days.from_second_day if from_second_day else days.daily
     return {
         "key": key_of(name),
         "group_name": name.split(".")[0],
-        "partitions_def": days.from_second_day if from_second_day else days.daily,
+        "partitions_def": calendar,
+        "check_specs": check_specs(name, key_of(name), calendar),
         "description": f"{table.description}\n\nOne row is {table.grain}.",
         "metadata": describe_table(table, Lake(project.settings.home)),
         "code_version": hashlib.sha256((table.compiled_sql or "").encode()).hexdigest()[:12],
@@ -51,7 +53,7 @@ def definition_of(project: Project, name: str, *, from_second_day: bool = False)
 
 
 def table_asset(project: Project, name: str, *, from_second_day: bool = False) -> dg.AssetsDefinition:
-    """Make the asset of a SQL file that is published as soon as it is written."""
+    """Make the asset of a SQL file that is published as soon as it is written, and checked after that."""
 
     @dg.asset(
         **definition_of(project, name, from_second_day=from_second_day),
@@ -63,7 +65,10 @@ def table_asset(project: Project, name: str, *, from_second_day: bool = False) -
             opened = lake.open(project)
             staged = run_table(project, opened, name, date.fromisoformat(context.partition_key))
             published = opened.publish(staged)
-        return dg.MaterializeResult(metadata=describe_published(published, staged.inputs))
+            checks = check_day(project, opened, published, context.run.run_id)
+        return dg.MaterializeResult(
+            metadata=describe_published(published, staged.inputs), check_results=checks
+        )
 
     return sql_table
 
@@ -75,7 +80,6 @@ def gated_table_asset(project: Project, name: str) -> dg.AssetsDefinition:
         **definition_of(project, name),
         deps=deps_of(project, project.tables[name]),
         kinds={"duckdb", "sql", "greatexpectations"},
-        check_specs=check_specs(name, key_of(name), project.partitions.daily),
     )
     def gated_sql_table(
         context: dg.AssetExecutionContext, config: GateConfig, lake: LakeResource

@@ -8,12 +8,12 @@ import dagster as dg
 from pydantic import Field
 
 from lt4rec_assets.defs.models import BASELINE, SNET, Kind
-from lt4rec_assets.gate import GateConfig, check_specs, clear_failure, publish_gated
+from lt4rec_assets.gate import GateConfig, check_day, clear_failure, publish_gated
 from lt4rec_assets.metadata import describe_published, markdown_table
 from lt4rec_assets.partitions import days_before
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
-from lt4rec_assets.tables import definition_of, deps_of, key_of, run_table, table_asset
+from lt4rec_assets.tables import definition_of, deps_of, run_table, table_asset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +56,6 @@ def _predictions(project: Project) -> dg.AssetsDefinition:
             dg.AssetDep(BASELINE, partition_mapping=yesterday),
         ],
         kinds={"pytorch", "greatexpectations"},
-        check_specs=check_specs(PREDICTIONS, key_of(PREDICTIONS), project.partitions.from_second_day),
     )
     def predictions(
         context: dg.AssetExecutionContext, config: GateConfig, lake: LakeResource, store: ModelStoreResource
@@ -113,8 +112,10 @@ def _daily_metrics(project: Project) -> dg.AssetsDefinition:
             )
             metrics = day_metrics(points, scored, truth, config.n_replicates)
             published = opened.publish(opened.stage(METRICS, day, metrics.to_reader(), read))
+            checks = check_day(project, opened, published, context.run.run_id)
         return dg.MaterializeResult(
-            metadata={**describe_published(published, read), **_headline(metrics.to_pylist())}
+            metadata={**describe_published(published, read), **_headline(metrics.to_pylist())},
+            check_results=checks,
         )
 
     return daily_metrics

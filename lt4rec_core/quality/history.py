@@ -23,6 +23,7 @@ def record_audit(
     results: Sequence[CheckResult],
     *,
     run_id: str,
+    is_gate: bool = True,
     audited_at: datetime | None = None,
 ) -> None:
     """Append the results of one audit, in one commit.
@@ -33,6 +34,7 @@ def record_audit(
         day: which partition.
         results: one per named check.
         run_id: the run that made the audit.
+        is_gate: whether a critical failure kept the day from being published.
         audited_at: when, aware of its time zone; None: now.
 
     Raises:
@@ -46,7 +48,7 @@ def record_audit(
             "check_name": result.name,
             "severity": result.severity,
             "passed": result.passed,
-            "is_blocking": result.blocks,
+            "is_blocking": is_gate and result.blocks,
             "message": result.message,
             "observed": json.dumps(dict(result.observed), ensure_ascii=False),
             "waiver": result.waiver or None,

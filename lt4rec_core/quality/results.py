@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -51,29 +51,43 @@ def collect(
     )
 
 
+def judge(check: CheckSpec, found: Findings) -> CheckResult:
+    """The result of a check whose SQL says it all: it passes when nothing is at fault."""
+    return _told(check, found, [], {}, holds=not found.n_faults)
+
+
 def _result(check: CheckSpec, results: list[Any], found: Findings) -> CheckResult:
-    error = found.error or next((text for text in map(_exception, results) if text), "")
+    raised = next((text for text in map(_exception, results) if text), "")
+    if raised and not found.error:
+        found = replace(found, error=raised)
     # Results may hold numpy booleans, which JSON refuses.
     failed = [result for result in results if not bool(result.success)]
     observed: dict[str, Any] = {}
     for result in results:
         observed |= _observed(result)
+    return _told(check, found, failed, observed, holds=bool(results) and not failed)
+
+
+def _told(
+    check: CheckSpec, found: Findings, failed: list[Any], observed: dict[str, Any], *, holds: bool
+) -> CheckResult:
     if found.has_measures:
         observed |= {str(row["measure"]): _measured(row) for row in found.rows}
     else:
         observed |= {"offending rows": found.n_faults} if check.has_sql or found.n_faults else {}
 
-    rows = [row for row in found.rows if row.get("is_fault", True)] if not error else []
+    rows = [row for row in found.rows if row.get("is_fault", True)] if not found.error else []
     sample = [{k: plain(v) for k, v in row.items() if k != "is_fault"} for row in rows[:MAX_SAMPLE_ROWS]]
-    if error:
-        message = f"The check could not run: {error}"
-    elif failed or not results:
+    if found.error:
+        message = f"The check could not run: {found.error}"
+    elif not holds:
         message = _complaint(failed, found) or f"Nothing was checked: {check.description}"
     else:
         message = f"Passed; {found.note}." if found.note else "Passed."
-    passed = not failed and not error and bool(results)
-    severity = "critical" if error else check.severity
-    return CheckResult(check.name, severity, passed, observed, message, sample or _values(failed))
+    severity = "critical" if found.error else check.severity
+    return CheckResult(
+        check.name, severity, holds and not found.error, observed, message, sample or _values(failed)
+    )
 
 
 def _complaint(failed: list[Any], found: Findings) -> str:

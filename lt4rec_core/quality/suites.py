@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lt4rec_core.catalogue import Column, FeatureCatalogue, Fragment
+from lt4rec_core.quality.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -21,19 +22,8 @@ if TYPE_CHECKING:
 
 Severity = Literal["critical", "warning"]
 
-DEFAULTS: dict[str, Any] = {
-    "min_rows": 1,
-    "min_drift_days": 3,
-    "max_volume_change": 0.5,
-    "max_rate_change": 0.1,
-    "max_new_share_rise": 0.15,
-    "max_unknown_share": 0.25,
-    "max_unknown_share_rise": 0.1,
-}
-"""Thresholds, where the settings name none: fewest rows of a day; how many earlier days a comparison needs;
-largest change of a count (share of the usual), of a mean label or prediction (difference), and largest rise
-of the share of samples of new users or videos (difference); largest share of samples of unknown users or
-videos, and its largest rise. A platform that grows has unknown ones every day: a few in a hundred."""
+DEFAULTS: dict[str, Any] = Thresholds().as_params()
+"""Thresholds, where the settings name none."""
 
 
 @dataclass(frozen=True)

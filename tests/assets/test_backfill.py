@@ -7,7 +7,7 @@ from lt4rec_assets.backfill import read_waivers
 from lt4rec_assets.outcome import Outcome, closing_lines, name_of
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.errors import ConfigError, Lt4recError
-from lt4rec_core.quality.suites import DEFAULTS
+from tests.assets.conftest import SMALL
 
 FIRST = date(2026, 1, 5)
 DAYS = [f"2026-01-0{d}" for d in range(5, 10)]
@@ -247,9 +247,8 @@ def test_a_waiver_on_the_command_line_is_for_one_day_and_a_check_there_is():
             read_waivers([text], day, last)
 
 
-def test_a_waived_day_is_green_in_a_backfill(empty, monkeypatch):
-    home = empty(LT4REC_END="2026-01-06")
-    monkeypatch.setitem(DEFAULTS, "min_rows", 10_000)
+def test_a_waived_day_is_green_in_a_backfill(empty):
+    home = empty(SMALL + "[quality]\nmin_rows = 10000\n", LT4REC_END="2026-01-06")
     waivers = read_waivers([WAIVER], FIRST, FIRST)
 
     outcome = home.backfill(FIRST, FIRST, select="group:source or group:samples", waivers=waivers)

@@ -7,13 +7,16 @@ import pytest
 from lt4rec_assets import gate
 from lt4rec_assets.definitions import beta_features
 from lt4rec_assets.gate import GateConfig, check_specs, clear_failure
+from lt4rec_assets.project import Project
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.errors import LakeError, SourceError
-from lt4rec_core.quality.suites import CHECKS, DEFAULTS
+from lt4rec_core.quality.suites import CHECKS
+from tests.assets.conftest import SMALL
 
 IMPRESSIONS = dg.AssetKey(["samples", "impressions"])
 SIXTH = date(2026, 1, 6)
+TOO_FEW = SMALL + "[quality]\nmin_rows = 10000\n"
 
 
 UPSTREAM = ("source/users", "source/videos", "source/impression_log", "samples/screened_impressions")
@@ -58,9 +61,8 @@ def test_a_good_day_is_published_with_all_its_checks(filled):
     assert made.metadata["dagster/partition_row_count"].value > 300
 
 
-def test_a_bad_day_publishes_nothing_reports_every_check_and_stops_what_is_downstream(empty, monkeypatch):
-    home = empty(LT4REC_END="2026-01-06")
-    monkeypatch.setitem(DEFAULTS, "min_rows", 10_000)
+def test_a_bad_day_publishes_nothing_reports_every_check_and_stops_what_is_downstream(empty):
+    home = empty(TOO_FEW, LT4REC_END="2026-01-06")
 
     result = run_day(home, SIXTH, *UPSTREAM, "samples/impressions", "samples/clicks")
 
@@ -106,10 +108,9 @@ def waiver(**changes):
 
 
 @pytest.fixture
-def short_day(empty, monkeypatch):
+def short_day(empty):
     """A home whose days have too few rows, made up to what the first gate reads."""
-    home = empty(LT4REC_END="2026-01-06")
-    monkeypatch.setitem(DEFAULTS, "min_rows", 10_000)
+    home = empty(TOO_FEW, LT4REC_END="2026-01-06")
     assert run_day(home, SIXTH, *UPSTREAM).success
     return home
 
@@ -191,10 +192,39 @@ def test_a_day_that_cannot_be_written_down_is_not_published_and_a_refusal_still_
 
     monkeypatch.setattr(gate, "record_audit", full)
     refused = run_day(short_day, SIXTH, "samples/impressions")
-    short_day.project.settings.samples["min_rows"] = 1
-    unrecorded = run_day(short_day, SIXTH, "samples/impressions")
+    unrecorded = run_day(short_day, SIXTH, "samples/impressions", waivers=[waiver()])
 
     assert "1 critical check failed (volume:" in reason_of(refused)
     assert "no space left" in reason_of(unrecorded)
     assert not unrecorded.get_asset_materialization_events()
     assert not Lake(short_day.project.settings.home).days("samples.impressions")
+
+
+def test_a_table_without_a_gate_is_checked_once_it_is_published(filled):
+    result = run_day(filled, SIXTH, "samples/clicks", "samples/conversions")
+
+    found = {(e.asset_key.path[1], e.check_name): e.passed for e in result.get_asset_check_evaluations()}
+    assert found == {
+        ("clicks", "references"): True,
+        ("conversions", "labels"): True,
+        ("conversions", "references"): True,
+    }
+    recorded = query(
+        connect(filled.project.settings.home),
+        f"select distinct asset, is_blocking from quality.check_history where run_id = '{result.run_id}'",
+    ).fetchall()
+    assert sorted(recorded) == [("samples/clicks", False), ("samples/conversions", False)]
+
+
+def test_a_failed_check_of_a_published_day_is_red_and_blocks_nothing(filled, monkeypatch):
+    stricter = {**filled.project.sql_params(SIXTH), "max_calibration_gap": 1e-9}
+    monkeypatch.setattr(Project, "sql_params", lambda self, day: {**stricter, "dt": day})
+
+    result = run_day(filled, SIXTH, "evaluation/calibration")
+
+    assert result.success
+    gap = checks_of(result)["gap"]
+    assert (gap.passed, gap.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert gap.metadata["observed"].value["snet ctr"]["gap"] > 0
+    latest = "select message from quality.latest_checks where dt = '2026-01-06' and check_name = 'gap'"
+    assert "snet ctr: gap" in query(connect(filled.project.settings.home), latest).fetchall()[0][0]

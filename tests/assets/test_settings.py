@@ -63,6 +63,9 @@ def test_the_home_may_tune_samples_and_learning(tmp_path):
     ("toml", "message"),
     [
         ("[samples]\nthreshold = 1", "unknown settings threshold"),
+        ("[quality]\nmin_row = 1", "unknown keys: min_row"),
+        ("[quality]\nmin_rows = 0", "min_rows is a number of rows or days, at least 1, got 0"),
+        ("[quality]\nmax_rate_change = 'much'", "max_rate_change must be a number above 0"),
         ("[trainning]\nseed = 1", "unknown tables trainning"),
         ("network = 3", r"should be a table, \[network\]"),
         ("[network", "cannot be read as TOML"),

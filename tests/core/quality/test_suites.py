@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lt4rec_core.data.sqlfile import read_sql_file
+from lt4rec_core.quality.published import PUBLISHED_CHECKS
 from lt4rec_core.quality.suites import CHECKS, DEFAULTS, SUITES, bucket_fragment, check_file, check_fragments
 
 CHECKS_FOLDER = Path(__file__).resolve().parents[3] / "sql" / "checks"
@@ -16,12 +17,13 @@ def fragments(world):
 
 
 def test_every_file_in_sql_checks_stands_behind_a_named_check(fragments):
-    named = {check_file(table, c.name) for table, checks in CHECKS.items() for c in checks if c.has_sql}
+    every = {**CHECKS, **PUBLISHED_CHECKS}
+    named = {check_file(table, c.name) for table, checks in every.items() for c in checks if c.has_sql}
     assert named == {path.stem for path in CHECKS_FOLDER.glob("*.sql")}
 
 
 def test_a_check_sees_its_own_table_and_says_what_it_yields(world, fragments):
-    for table, checks in CHECKS.items():
+    for table, checks in {**CHECKS, **PUBLISHED_CHECKS}.items():
         for check in checks:
             if check.has_sql:
                 file = read_sql_file(
