@@ -5,6 +5,7 @@
     ├── SourceError         the files of a source are missing, unreadable or not as declared
     ├── SqlFileError        a .sql file's header and its statement do not fit
     ├── LakeError           a table cannot be read, staged or published
+    │   ├── LakeConflictError  other writers of the same day were faster each time
     │   └── QueryError      an analyst's query is not one SELECT over the views there are
     ├── QualityError        a gate refused a partition
     ├── MaskError           a mask does not fit the network, or would empty a layer
@@ -34,6 +35,10 @@ class SqlFileError(Lt4recError):
 
 class LakeError(Lt4recError):
     """A table cannot be read, staged or published."""
+
+
+class LakeConflictError(LakeError):
+    """Other writers of the same day were faster each time; later it may work."""
 
 
 class QueryError(LakeError):

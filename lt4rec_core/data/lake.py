@@ -32,11 +32,13 @@ from lt4rec_core.data.staging import (
     staged_name,
     write_parquet,
 )
-from lt4rec_core.errors import LakeError
+from lt4rec_core.errors import LakeConflictError, LakeError
 
 __all__ = ["Lake", "Published", "Snapshot", "Staged"]
 
 KEY = "lt4rec.key"
+KEEP_LOG = ("delta.enableExpiredLogCleanup", "false")
+"""A log entry that is gone makes its version unreadable, also where the files are kept."""
 UNUSABLE = "[]|^\\"
 """Characters that delta-rs takes for no part of a path; it would panic at the first write."""
 
@@ -101,7 +103,7 @@ class Lake:
                     partition_by=["dt"],
                     name=table.table,
                     description=table.description,
-                    configuration={KEY: ",".join(table.order)},
+                    configuration={KEY: ",".join(table.order), KEEP_LOG[0]: KEEP_LOG[1]},
                     raise_if_key_not_exists=False,
                 )
             except CommitFailedError:
@@ -265,7 +267,8 @@ class Lake:
             metadata: kept in the commit, beside the versions of the inputs.
 
         Raises:
-            LakeError: the staged file is gone, or the table keeps refusing the commit.
+            LakeConflictError: other writers were faster each time.
+            LakeError: the staged file is gone, or the table refuses the commit.
         """
         noted = {"lt4rec.day": str(staged.day), "lt4rec.inputs": staged.inputs, **(metadata or {})}
         try:
@@ -340,7 +343,7 @@ class Lake:
                 ) from error
             except CommitFailedError as error:
                 if attempt == ATTEMPTS:
-                    raise LakeError(
+                    raise LakeConflictError(
                         f"{table} of {day} lost {ATTEMPTS} commits to other writers: {error}. "
                         "Is another backfill writing the same day?"
                     ) from error

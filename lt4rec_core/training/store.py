@@ -82,6 +82,17 @@ class ModelStore:
             )
         return manifest
 
+    def cited_versions(self, since: date) -> dict[str, set[int]]:
+        """Table -> Delta versions that the models of ``since`` and later days say they were trained on."""
+        cited: dict[str, set[int]] = {}
+        for path in self.root.glob(f"*/*/*/{modelfile.MANIFEST}"):
+            manifest = modelfile.read_manifest(path.parent, f"the model in {path.parent}") or {}
+            day = manifest.get("identity", {}).get("day")  # a ticket has none
+            if day and date.fromisoformat(day) >= since:
+                for table, version in manifest.get("data_versions", {}).items():
+                    cited.setdefault(table, set()).add(int(version))
+        return cited
+
     def save_ticket(self, key: TicketKey, ticket: Ticket, beside: Mapping[str, Any] | None = None) -> str:
         """Keep a task's ticket; returns its digest (of the mask)."""
         described = {

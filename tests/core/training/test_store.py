@@ -122,3 +122,11 @@ def test_a_ticket_that_empties_a_layer_is_refused(store, key, catalogue, small_n
 
     with pytest.raises(MaskError, match=r"'trunk\.1\.weight' keeps none"):
         store.load_ticket(key, "ctr")
+
+
+def test_models_cite_the_versions_they_were_trained_on_within_a_horizon(store):
+    for day, version in ((1, 3), (2, 4), (3, 4), (4, 6)):
+        publish(store, day=date(2022, 5, day), data_versions={"training.samples": version})
+
+    assert store.cited_versions(date(2022, 5, 2)) == {"training.samples": {4, 6}}
+    assert store.cited_versions(date(2022, 5, 5)) == {}
