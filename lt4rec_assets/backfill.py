@@ -13,9 +13,9 @@ from uuid import uuid4
 
 import dagster as dg
 
-from lt4rec_assets.definitions import beta_features, build_definitions
 from lt4rec_assets.defs.models import SNET
 from lt4rec_assets.defs.tickets import TICKET
+from lt4rec_assets.graph import beta_features, build_graph
 from lt4rec_assets.home import prepare_home
 from lt4rec_assets.outcome import Cell, Outcome, name_of
 from lt4rec_assets.project import Project
@@ -218,7 +218,7 @@ class Backfill:
         if any(_is_interrupt(event) for event in result.filter_events(lambda e: e.is_step_failure)):
             raise KeyboardInterrupt  # Dagster made a failed step of it; the person meant the backfill
         made = {event.asset_key for event in result.get_asset_materialization_events()}
-        reasons = {e.step_key: _reason(e) for e in result.filter_events(lambda e: e.is_step_failure)}
+        reasons = {e.step_key: reason_of(e) for e in result.filter_events(lambda e: e.is_step_failure)}
         for key in cells:
             cell = (key, partition)
             step = key.to_python_identifier()
@@ -317,14 +317,15 @@ def run_backfill(
     waivers = read_waivers(waive, first, last)
     project = Project.of(settings)
     prepare_home(project)
-    definitions = build_definitions(project)
+    definitions = build_graph(project)
     tags = {BACKFILL_TAG: uuid4().hex[:8]}
     with dg.DagsterInstance.get() as instance:
         backfill = Backfill(definitions, project, instance, say=say, tags=tags, waivers=waivers)
         return backfill.run(first, last, select)
 
 
-def _reason(event: dg.DagsterEvent) -> str:
+def reason_of(event: dg.DagsterEvent) -> str:
+    """Why a step failed: what was said on purpose, or the error that nobody meant."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description

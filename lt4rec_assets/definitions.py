@@ -1,43 +1,17 @@
-"""Gathers the asset groups, the resources and the executor; computes nothing."""
-
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Gathers the graph and what runs it by itself; computes nothing."""
 
 import dagster as dg
 
-from lt4rec_assets.defs import evaluation, features, models, samples, source, tickets, training
+from lt4rec_assets.automation import automation
+from lt4rec_assets.graph import beta_features, build_graph
 from lt4rec_assets.project import Project
-from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_assets.settings import read_settings
-
-GROUPS = (source, samples, features, training, tickets, models, evaluation)
-
-
-@contextmanager
-def beta_features() -> Iterator[None]:
-    """Use what Dagster calls beta without a warning each time.
-
-    Partitioned checks, offsets before the first day and backfill policies are what this graph stands on; each
-    is covered by tests, so that a change in Dagster is noticed.
-    """
-    with warnings.catch_warnings():
-        for category in (dg.BetaWarning, dg.PreviewWarning):
-            warnings.simplefilter("ignore", category)
-        yield
 
 
 def build_definitions(project: Project) -> dg.Definitions:
-    """Make the asset graph of one home."""
-    home = str(project.settings.home)
+    """Everything that Dagster knows of one home."""
     with beta_features():
-        assets = [asset for group in GROUPS for asset in group.assets(project)]
-    return dg.Definitions(
-        assets=assets,
-        resources={"lake": LakeResource(home=home), "store": ModelStoreResource(home=home)},
-        # A process per step would import everything anew for a fraction of a second of work.
-        executor=dg.in_process_executor,
-    )
+        return dg.Definitions.merge(build_graph(project), automation(project))
 
 
 @dg.definitions

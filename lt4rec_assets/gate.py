@@ -4,6 +4,7 @@ Dagster's blocking checks stop nothing in another run of a backfill, so the gate
 asset: what is downstream finds either a published partition or none.
 """
 
+import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -17,11 +18,19 @@ from lt4rec_assets.metadata import describe_published, markdown_table
 from lt4rec_assets.project import Project
 from lt4rec_core.data.lake import Lake, Published
 from lt4rec_core.data.staging import Staged
-from lt4rec_core.errors import LakeError, Lt4recError, QualityError
+from lt4rec_core.errors import LakeConflictError, LakeError, Lt4recError, QualityError
 from lt4rec_core.quality.history import record_audit
 from lt4rec_core.quality.published import PUBLISHED_CHECKS, check_published
 from lt4rec_core.quality.suites import CHECKS, CheckResult
 from lt4rec_core.quality.waivers import Waiver, check_waivers
+
+TRANSIENT = {
+    errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE,
+}  # fmt: skip
+"""What an operating system says when it may answer otherwise in a moment."""
+
+MAX_RETRIES, RETRY_AFTER_S = 2, 20
+"""How often a step is tried again after such an error, and how long it waits."""
 
 GateEvents = Iterator[dg.AssetCheckResult | dg.MaterializeResult]
 
@@ -161,12 +170,29 @@ def check_day(project: Project, lake: Lake, published: Published, run_id: str) -
 def clear_failure() -> Iterator[None]:
     """Turn an error raised on purpose into a failed step that says what, found and where to look.
 
-    It is not retried: the same input would fail the same way.
+    It is not retried, since the same input would fail the same way; what time may heal is.
     """
     try:
         yield
     except (Lt4recError, OSError) as error:  # an OSError names its file and what the system said
+        if is_transient(error):
+            raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=RETRY_AFTER_S) from error
         raise dg.Failure(description=f"{type(error).__name__}: {error}", allow_retries=False) from error
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again may help: another writer was faster, or the disk or the network was busy.
+
+    A full disk, a missing file or a refused permission is none of that, and neither is a gate that refused.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LakeConflictError | ConnectionError | TimeoutError):
+            return True
+        if isinstance(cause, OSError) and cause.errno in TRANSIENT:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def _as_dagster(result: CheckResult, page: Path | None = None) -> dg.AssetCheckResult:

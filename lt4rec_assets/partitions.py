@@ -11,6 +11,10 @@ MODEL_DAYS_PER_RUN = 10
 """Days that one run of the model chain trains warm in memory; each day is published by itself."""
 
 
+TRAINING_POOL = "training"
+"""Runs that train take turns: two would only share the processor and double the memory."""
+
+
 @dataclass(frozen=True)
 class Partitions:
     """One calendar for the whole graph."""

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from lt4rec_core.config import from_mapping
+from lt4rec_core.config import check, from_mapping
 from lt4rec_core.errors import ConfigError
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.quality.thresholds import Thresholds
@@ -26,6 +27,39 @@ SAMPLE_DEFAULTS: Mapping[str, Any] = {
     "history_length": 20,
 }
 """Parameters of the SQL files; ``[samples]`` in ``lt4rec.toml`` overrides them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Automation:
+    """``[automation]`` of ``lt4rec.toml``: when things happen by themselves, once they are switched on."""
+
+    daily_at: str = "04:00"
+    """When yesterday's logs are complete, in the source's time zone."""
+
+    retention_days: int = 30
+    """How long a version that was replaced can still be read before a vacuum may remove it."""
+
+    cited_days: int = 90
+    """How long the versions that a day's models were trained on are kept beyond that."""
+
+    def __post_init__(self) -> None:
+        check(
+            re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", str(self.daily_at)) is not None,
+            f"daily_at is {self.daily_at!r}, which is no time of day. Write it as 04:00.",
+        )
+        for name, least in (("retention_days", 7), ("cited_days", 0)):
+            value = getattr(self, name)
+            check(
+                isinstance(value, int) and not isinstance(value, bool) and value >= least,
+                f"{name} is a number of days, at least {least}, got {value!r}. "
+                "A backfill or an analyst may still be reading what was replaced.",
+            )
+
+    @property
+    def cron(self) -> str:
+        """``daily_at`` as cron has it."""
+        hour, minute = self.daily_at.split(":")
+        return f"{int(minute)} {int(hour)} * * *"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +94,8 @@ class Settings:
 
     quality: Thresholds = field(default_factory=Thresholds)
     """``[quality]`` of ``lt4rec.toml``: how far a day may stray before a check says so."""
+
+    automation: Automation = field(default_factory=Automation)
 
     learning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """``[network]``, ``[training]`` and ``[pruning]`` of ``lt4rec.toml``, as written there."""
@@ -119,9 +155,25 @@ def read_settings(env: Mapping[str, str] | None = None, ignore: Collection[str] 
         quality=from_mapping(
             Thresholds, toml.get("quality", {}), where=f"[quality] in {home / 'lt4rec.toml'}"
         ),
+        automation=from_mapping(
+            Automation, toml.get("automation", {}), where=f"[automation] in {home / 'lt4rec.toml'}"
+        ),
         learning={name: toml.get(name, {}) for name in LEARNING_TABLES},
         generator=toml.get("source", {}),
     )
+
+
+def webhook_url(env: Mapping[str, str] | None = None) -> str | None:
+    """Where failures are posted. It may hold a secret: it stands in the environment only, and nowhere else.
+
+    Raises:
+        ConfigError: it is no http or https address. The message does not repeat it.
+    """
+    env = _environment() if env is None else env
+    url = (env.get("LT4REC_WEBHOOK_URL") or "").strip()
+    if url and not re.match(r"https?://[^/\s]+", url, re.IGNORECASE):
+        raise ConfigError("LT4REC_WEBHOOK_URL is no http:// or https:// address. Correct or unset it.")
+    return url or None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -136,7 +188,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
-    known = {*LEARNING_TABLES, "quality", "samples", "source"}
+    known = {*LEARNING_TABLES, "automation", "quality", "samples", "source"}
     if unknown := sorted(set(toml) - known):
         raise ConfigError(
             f"{path} has the unknown tables {', '.join(unknown)}. Known are {', '.join(sorted(known))}."

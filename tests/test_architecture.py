@@ -28,8 +28,17 @@ ASSET_ROOMS = [
     "tables",
     "learning",
     "defs",
+    "schedule",
+    "graph",
+    "home",
+    "outcome",
+    "webhook",
+    "backfill",
+    "automation",
+    "definitions",
+    "demo",
+    "cli",
 ]
-ASSET_ROOMS += ["definitions", "home", "outcome", "backfill", "demo", "cli"]
 HEAVY = {"torch", "great_expectations", "pandas", "matplotlib", "sklearn", "sqlalchemy"}
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lt4rec_assets.defs.tickets import TICKET
 from lt4rec_assets.gate import clear_failure
-from lt4rec_assets.partitions import MODEL_DAYS_PER_RUN, days_before, days_of
+from lt4rec_assets.partitions import MODEL_DAYS_PER_RUN, TRAINING_POOL, days_before, days_of
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_assets.settings import optional_day
@@ -63,6 +63,7 @@ def _chain(
         group_name="models",
         description=description,
         partitions_def=project.partitions.daily,
+        pool=TRAINING_POOL,
         # A run trains some days warm in memory; the daemon pays for a process once in so many days.
         backfill_policy=dg.BackfillPolicy.multi_run(MODEL_DAYS_PER_RUN),
         deps=[

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from lt4rec_assets.gate import clear_failure
 from lt4rec_assets.metadata import markdown_table, picture
+from lt4rec_assets.partitions import TRAINING_POOL
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_core.errors import MaskError, ModelStoreError
@@ -43,6 +44,7 @@ def _ticket(project: Project) -> dg.AssetsDefinition:
         key=TICKET,
         group_name="tickets",
         partitions_def=days.tasks,
+        pool=TRAINING_POOL,
         deps=[dg.AssetDep(["training", "samples"], partition_mapping=days.on_ticket_window())],
         kinds={"pytorch"},
     )

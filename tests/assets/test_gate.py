@@ -1,3 +1,4 @@
+import errno
 import re
 from datetime import date
 
@@ -5,12 +6,12 @@ import dagster as dg
 import pytest
 
 from lt4rec_assets import gate
-from lt4rec_assets.definitions import beta_features
 from lt4rec_assets.gate import GateConfig, check_specs, clear_failure
+from lt4rec_assets.graph import beta_features
 from lt4rec_assets.project import Project
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.data.lake import Lake
-from lt4rec_core.errors import LakeError, SourceError
+from lt4rec_core.errors import LakeConflictError, LakeError, SourceError
 from lt4rec_core.quality.suites import CHECKS
 from tests.assets.conftest import SMALL
 
@@ -228,3 +229,54 @@ def test_a_failed_check_of_a_published_day_is_red_and_blocks_nothing(filled, mon
     assert gap.metadata["observed"].value["snet ctr"]["gap"] > 0
     latest = "select message from quality.latest_checks where dt = '2026-01-06' and check_name = 'gap'"
     assert "snet ctr: gap" in query(connect(filled.project.settings.home), latest).fetchall()[0][0]
+
+
+def caused_by(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "is_retried"),
+    [
+        (LakeConflictError("lost 10 commits"), True),
+        (OSError(errno.EIO, "input/output error"), True),
+        (ConnectionResetError("gone"), True),
+        (caused_by(LakeError("cannot write"), OSError(errno.EBUSY, "busy")), True),
+        (caused_by(LakeError("cannot write"), OSError(errno.ENOSPC, "no space left")), False),
+        (FileNotFoundError(errno.ENOENT, "no such file"), False),
+        (PermissionError(errno.EACCES, "not yours"), False),
+        (SourceError("no impression on this day"), False),
+        (ZeroDivisionError(), False),
+    ],
+    ids=repr,
+)
+def test_only_what_time_may_heal_is_tried_again(error, is_retried):
+    assert gate.is_transient(error) is is_retried
+    with pytest.raises(Exception) as raised, clear_failure():  # noqa: PT011
+        raise error
+
+    assert isinstance(raised.value, dg.RetryRequested) is is_retried
+
+
+def test_a_step_that_lost_a_commit_is_tried_again_and_succeeds(short_day, monkeypatch):
+    monkeypatch.setattr(gate, "RETRY_AFTER_S", 0)
+    published, tries = Lake.publish, []
+
+    def busy(self, staged, metadata=None):
+        tries.append(staged.table)
+        if len(tries) == 1:
+            raise LakeConflictError("lost 10 commits")
+        return published(self, staged, metadata)
+
+    monkeypatch.setattr(Lake, "publish", busy)
+    result = run_day(short_day, SIXTH, "samples/impressions", waivers=[waiver()])
+
+    assert result.success
+    assert len(tries) == 2
+
+
+def test_a_gate_that_refused_is_not_tried_again(short_day):
+    result = run_day(short_day, SIXTH, "samples/impressions")
+
+    assert not [e for e in result.all_events if e.is_step_up_for_retry]

@@ -1,5 +1,6 @@
 import os
 
+import dagster as dg
 import pytest
 
 from lt4rec_assets.home import prepare_home
@@ -19,6 +20,16 @@ def test_a_new_home_gets_dagsters_template(tmp_path):
 
     assert "max_concurrent_runs" in (tmp_path / "dagster" / "dagster.yaml").read_text()
     assert os.environ["DAGSTER_HOME"] == str(tmp_path / "dagster")
+
+
+def test_dagster_accepts_the_template_and_runs_that_train_take_turns(tmp_path):
+    prepare_home(Project.of(make_settings(tmp_path)))
+
+    with dg.DagsterInstance.get() as instance:
+        concurrency = instance.get_concurrency_config()
+        assert instance.freshness_enabled
+    assert concurrency.pool_config.default_pool_limit == 1
+    assert concurrency.pool_config.pool_granularity.value == "run"
 
 
 def test_what_the_owner_changed_in_the_template_stays(tmp_path):

@@ -66,6 +66,8 @@ def test_the_home_may_tune_samples_and_learning(tmp_path):
         ("[quality]\nmin_row = 1", "unknown keys: min_row"),
         ("[quality]\nmin_rows = 0", "min_rows is a number of rows or days, at least 1, got 0"),
         ("[quality]\nmax_rate_change = 'much'", "max_rate_change must be a number above 0"),
+        ("[automation]\ndaily_at = 4", "daily_at is 4, which is no time of day"),
+        ("[automation]\nretention_days = 1", "retention_days is a number of days, at least 7, got 1"),
         ("[trainning]\nseed = 1", "unknown tables trainning"),
         ("network = 3", r"should be a table, \[network\]"),
         ("[network", "cannot be read as TOML"),

@@ -1,0 +1,41 @@
+"""The asset graph of one home: the groups, the resources and the executor, and when assets are due."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from lt4rec_assets.defs import evaluation, features, models, samples, source, tickets, training
+from lt4rec_assets.project import Project
+from lt4rec_assets.resources import LakeResource, ModelStoreResource
+from lt4rec_assets.schedule import automated
+
+GROUPS = (source, samples, features, training, tickets, models, evaluation)
+
+
+@contextmanager
+def beta_features() -> Iterator[None]:
+    """Use what Dagster calls beta without a warning each time.
+
+    Partitioned checks, offsets before the first day and backfill policies are what this graph stands on; each
+    is covered by tests, so that a change in Dagster is noticed.
+    """
+    with warnings.catch_warnings():
+        for category in (dg.BetaWarning, dg.PreviewWarning):
+            warnings.simplefilter("ignore", category)
+        yield
+
+
+def build_graph(project: Project) -> dg.Definitions:
+    """Make the asset graph of one home, without what starts runs by itself."""
+    home = str(project.settings.home)
+    with beta_features():
+        assets = [asset for group in GROUPS for asset in group.assets(project)]
+        assets = automated(project, assets)
+    return dg.Definitions(
+        assets=assets,
+        resources={"lake": LakeResource(home=home), "store": ModelStoreResource(home=home)},
+        # A process per step would import everything anew for a fraction of a second of work.
+        executor=dg.in_process_executor,
+    )
