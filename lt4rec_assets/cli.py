@@ -1,11 +1,11 @@
-"""``lt4rec demo | backfill | sql | ui``: the few words beside Dagster's own command line."""
+"""``lt4rec demo | backfill | sql | versions | ui``: the few words beside Dagster's own command line."""
 
 import argparse
 import os
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from lt4rec_assets.settings import read_settings
@@ -69,7 +69,26 @@ def _parser() -> argparse.ArgumentParser:
     sql = commands.add_parser("sql", help="ask the lake one SELECT, also while a backfill runs")
     sql.add_argument("query", help='as in "from evaluation.daily_metrics"; - reads it from standard input')
     sql.add_argument("--format", choices=FORMATS, default="table")
+    sql.add_argument(
+        "--as-of",
+        type=_time,
+        metavar="T",
+        help="see the tables as they were then, as in 2026-01-07T09:30 (UTC) or 2026-01-07T09:30+08:00",
+    )
+    sql.add_argument(
+        "--version",
+        type=_version,
+        action="append",
+        default=[],
+        metavar="TABLE=N",
+        help="see one table at this version; 'lt4rec versions TABLE' lists them",
+    )
     sql.set_defaults(run=_sql)
+
+    versions = commands.add_parser("versions", help="list the versions of a table, the newest first")
+    versions.add_argument("table", help="as in samples.impressions")
+    versions.add_argument("--day", type=_day, metavar="D", help="only those that changed this day")
+    versions.set_defaults(run=_versions)
 
     ui = commands.add_parser("ui", help="open dagster dev on 127.0.0.1 over the same home")
     ui.add_argument("--port", type=int, default=3000)
@@ -97,7 +116,8 @@ def _sql(args: argparse.Namespace) -> int:
     from lt4rec_core.data.analyst import connect, query
 
     text = sys.stdin.read() if args.query == "-" else args.query
-    answer = query(connect(read_settings().home), text)
+    con = connect(read_settings().home, as_of=args.as_of, versions=dict(args.version))
+    answer = query(con, text)
     if args.format == "table":
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
         answer.show(max_rows=MAX_ROWS, max_width=width)
@@ -107,6 +127,18 @@ def _sql(args: argparse.Namespace) -> int:
             frame.to_csv(sys.stdout, index=False)
         else:
             frame.to_json(sys.stdout, orient="records", lines=True, date_format="iso")
+    return 0
+
+
+def _versions(args: argparse.Namespace) -> int:
+    from lt4rec_core.data.analyst import commits
+    from lt4rec_core.data.lake import Lake
+
+    _say(f"{'version':>8}  {'at (UTC)':<20}  {'day':<10}  {'rows':>9}")
+    for commit in commits(Lake(read_settings().home), args.table):
+        if args.day is None or commit.day == args.day.isoformat():
+            n_rows = "" if commit.n_rows is None else commit.n_rows
+            _say(f"{commit.version:>8}  {commit.at:%Y-%m-%dT%H:%M:%S}   {commit.day or '':<10}  {n_rows:>9}")
     return 0
 
 
@@ -140,6 +172,23 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it as 2022-04-25") from None
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time; write it as 2026-01-07T09:30 (UTC) or with an offset"
+        ) from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+
+def _version(text: str) -> tuple[str, int]:
+    table, _, number = text.rpartition("=")
+    if not table or not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} does not name a version; write it as samples.clicks=3")
+    return table, int(number)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,11 @@ folder allowed instead, ``COPY ... TO`` could overwrite a lake file.
 """
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -34,31 +38,49 @@ _SESSION_FUNCTIONS = re.compile(
 )
 
 
-def connect(home: str | Path) -> duckdb.DuckDBPyConnection:
+def connect(
+    home: str | Path,
+    *,
+    as_of: datetime | None = None,
+    versions: Mapping[str, int] | None = None,
+) -> duckdb.DuckDBPyConnection:
     """Open a snapshot of the lake: one view ``group.table`` per table, typed and empty before its first day.
 
     Later commits do not change what the connection sees, until ``refresh``.
 
+    Args:
+        home: whose lake.
+        as_of: see every table as it was then; aware of its time zone, or UTC. None: as it is now.
+        versions: table -> Delta version to see it at, before ``as_of``; ``commits`` lists them.
+
     Raises:
         LakeError: there is no lake in this home, or one of its tables cannot be read.
+        QueryError: a table or a version that is not there.
     """
     con = duckdb.connect()
     for statement in LOCKED:
         con.execute(statement)
     try:
-        refresh(con, home)
+        refresh(con, home, as_of=as_of, versions=versions)
     except BaseException:
         con.close()
         raise
     return con
 
 
-def refresh(con: duckdb.DuckDBPyConnection, home: str | Path) -> None:
-    """Let a connection of ``connect`` see the newest version of every table.
+def refresh(
+    con: duckdb.DuckDBPyConnection,
+    home: str | Path,
+    *,
+    as_of: datetime | None = None,
+    versions: Mapping[str, int] | None = None,
+) -> None:
+    """Let a connection of ``connect`` see the newest version of every table, or an older one.
 
     Raises:
-        LakeError: as ``connect``.
+        LakeError, QueryError: as ``connect``.
     """
+    wanted = dict(versions or {})
     lake = Lake(home)
     names = lake.names()
     if not names:
@@ -67,15 +89,79 @@ def refresh(con: duckdb.DuckDBPyConnection, home: str | Path) -> None:
             f"the home {lake.home} {what}. "
             "Set LT4REC_HOME to the home you mean, or fill it first: lt4rec backfill."
         )
+    if unknown := sorted(set(wanted) - set(names)):
+        raise QueryError(f"there is no table {', '.join(unknown)}; there are: {', '.join(names)}.")
     for name in names:
         try:
-            dataset = DeltaTable(lake.table_uri(name)).to_pyarrow_dataset()
+            dataset = _at(lake, name, wanted.get(name), as_of).to_pyarrow_dataset()
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise LakeError(f"table {name} in {lake.root} cannot be read: {error}") from error
         con.register(f"lake {name}", dataset)
         _create_view(con, name, f"select * from {quoted(f'lake {name}')}")
     for path in sorted(lake.views.glob("*.sql")):
         _create_view(con, path.stem, path.read_text(encoding="utf-8"))
+
+
+def _at(lake: Lake, name: str, version: int | None, as_of: datetime | None) -> DeltaTable:
+    """A table at a version, or at the newest that there was at a time: before the first, it is empty."""
+    newest = DeltaTable(lake.table_uri(name))
+    if version is None and as_of is not None:
+        version = max((c.version for c in commits(lake, name) if c.at <= _utc(as_of)), default=0)
+    if version is None:
+        return newest
+    if not 0 <= version <= newest.version():
+        raise QueryError(
+            f"{name} has no version {version}; it has 0 to {newest.version()}. 'lt4rec versions' lists them."
+        )
+    return DeltaTable(lake.table_uri(name), version=version)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One version of a table, and how it came about."""
+
+    version: int
+    at: datetime
+    """UTC."""
+
+    day: str | None
+    """The day it replaced or added to; None where it changed no day."""
+
+    n_rows: int | None
+    """Rows it wrote."""
+
+
+def commits(lake: Lake, table: str) -> list[Commit]:
+    """The versions of a table, the newest first.
+
+    Raises:
+        LakeError: there is no such table, or its log cannot be read.
+    """
+    if table not in lake.names():
+        raise LakeError(f"there is no table {table} in {lake.root}; there are: {', '.join(lake.names())}.")
+    try:
+        log = DeltaTable(lake.table_uri(table)).history()
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"the log of {table} in {lake.root} cannot be read: {error}") from error
+    return [
+        Commit(
+            version=entry["version"],
+            at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
+            day=entry.get("lt4rec.day"),
+            n_rows=_rows_written(entry),
+        )
+        for entry in log
+    ]
+
+
+def _rows_written(entry: Mapping[str, Any]) -> int | None:
+    metrics = entry.get("operationMetrics") or {}
+    found = metrics.get("num_added_rows", metrics.get("num_output_rows"))
+    return None if found is None else int(found)
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 def _create_view(con: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
@@ -116,7 +202,8 @@ def query(con: duckdb.DuckDBPyConnection, text: str) -> duckdb.DuckDBPyRelation:
         relation = con.sql(text)
         relation.execute()
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise QueryError(
-            f"the query fails: {first_line(error)}. 'show all tables' lists what there is."
-        ) from error
+        hint = "'show all tables' lists what there is."
+        if ".parquet" in str(error) and "no such file" in str(error).lower():
+            hint = "A vacuum has removed this version's files: connect again, or choose a newer version."
+        raise QueryError(f"the query fails: {first_line(error)}. {hint}") from error
     return relation

@@ -67,3 +67,34 @@ def test_a_day_that_is_none_is_refused_by_the_parser(capsys):
     with pytest.raises(SystemExit):
         main(["backfill", "--from", "yesterday", "--to", "2026-01-05"])
     assert "'yesterday' is not a day" in capsys.readouterr().err
+
+
+def test_a_day_is_shown_as_it_was_at_a_version_or_a_time(filled, in_home, capsys):
+    in_home(filled.project.settings.home)
+    count = "select count(*) as n from samples.clicks"
+
+    assert main(["versions", "samples.clicks", "--day", "2026-01-06"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["version", "at", "(UTC)", "day", "rows"]
+    assert {line.split()[2] for line in lines} == {"2026-01-06"}
+    assert main(["sql", count, "--version", "samples.clicks=0", "--format", "csv"]) == 0
+    assert capsys.readouterr().out == "n\n0\n"
+    assert main(["sql", count, "--as-of", "2020-01-01T00:00+08:00", "--format", "csv"]) == 0
+    assert capsys.readouterr().out == "n\n0\n"
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--as-of", "noon"], ["--version", "samples.clicks"], ["--version", "a=b"]]
+)
+def test_a_time_or_version_that_is_none_is_refused_by_the_parser(wrong, capsys):
+    with pytest.raises(SystemExit):
+        main(["sql", "select 1", *wrong])
+    assert "write it as" in capsys.readouterr().err
+
+
+def test_why_a_day_is_red_is_asked_in_sql(filled, in_home, capsys):
+    in_home(filled.project.settings.home)
+    query = "select count(*) as n from quality.latest_checks where is_blocking"
+
+    assert main(["sql", query, "--format", "csv"]) == 0
+    assert capsys.readouterr().out == "n\n0\n"

@@ -1,11 +1,12 @@
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
-from lt4rec_core.data.analyst import connect, query, refresh
+from lt4rec_core.data.analyst import commits, connect, query, refresh
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.sqlfile import read_sql_file
+from lt4rec_core.data.vacuum import vacuum
 from lt4rec_core.errors import LakeError, QueryError
 
 MONDAY = date(2022, 4, 25)
@@ -155,3 +156,66 @@ def test_a_home_without_tables_says_so(tmp_path):
 def test_a_pivot_without_its_values_is_told_how_to_become_one_select(lake):
     with pytest.raises(QueryError, match="names its values"):
         query(connect(lake.home), "pivot (select 1 as a, 'x' as b) on b using sum(a)")
+
+
+def seen(con):
+    return [row[0] for row in query(con, "select user_id from samples.clicks order by 1").fetchall()]
+
+
+@pytest.fixture
+def repaired(lake):
+    """A day as it was, and as it is after a repair; versions 1 and 2."""
+    put(lake, "a")
+    put(lake, "b", "c")
+    return lake
+
+
+def test_a_version_shows_a_day_as_it_was_before_its_repair(repaired):
+    assert seen(connect(repaired.home, versions={"samples.clicks": 1})) == ["a"]
+    assert seen(connect(repaired.home, versions={"samples.clicks": 2})) == ["b", "c"]
+    assert seen(connect(repaired.home, versions={"samples.clicks": 0})) == []
+    before = connect(repaired.home, versions={"samples.clicks": 1})
+    assert query(before, "select user_id from samples.others").fetchall() == []  # views see the same
+
+
+def test_a_time_shows_every_table_as_it_was_then(repaired):
+    at = {commit.version: commit.at for commit in commits(repaired, "samples.clicks")}
+
+    assert seen(connect(repaired.home, as_of=at[1])) == ["a"]
+    assert seen(connect(repaired.home, as_of=at[2])) == ["b", "c"]
+    assert seen(connect(repaired.home, as_of=datetime.now(UTC).replace(tzinfo=None))) == ["b", "c"]
+    long_ago = at[0] - timedelta(days=1)
+    assert seen(connect(repaired.home, as_of=long_ago)) == []
+    assert seen(connect(repaired.home, as_of=long_ago, versions={"samples.clicks": 1})) == ["a"]
+
+
+def test_commits_say_which_day_they_wrote_and_how_much(repaired):
+    found = [(c.version, c.day, c.n_rows) for c in commits(repaired, "samples.clicks")]
+
+    assert found == [(2, "2022-04-25", 2), (1, "2022-04-25", 1), (0, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("versions", "message"),
+    [
+        ({"samples.clicks": 3}, r"samples\.clicks has no version 3; it has 0 to 2"),
+        ({"samples.clicks": -1}, "has no version -1"),
+        ({"samples.nothing": 1}, r"there is no table samples\.nothing; there are: samples\.clicks"),
+    ],
+)
+def test_a_version_that_is_not_there_is_named(repaired, versions, message):
+    with pytest.raises(QueryError, match=message):
+        connect(repaired.home, versions=versions)
+
+
+def test_a_version_that_was_vacuumed_says_so(repaired):
+    vacuum(repaired, retention=timedelta(0), cited={})
+    con = connect(repaired.home, versions={"samples.clicks": 1})
+
+    with pytest.raises(QueryError, match="A vacuum has removed this version's files"):
+        query(con, "select count(user_id) from samples.clicks where user_id > ''")
+
+
+def test_the_versions_of_no_table_are_named(lake):
+    with pytest.raises(LakeError, match=r"no table samples\.nothing"):
+        commits(lake, "samples.nothing")
