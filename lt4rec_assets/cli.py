@@ -107,9 +107,25 @@ def _backfill(args: argparse.Namespace) -> int:
     from lt4rec_assets.outcome import closing_lines
 
     outcome = run_backfill(read_settings(), args.first, args.last, args.select, say=_say, waive=args.waive)
-    for line in closing_lines(outcome):
+    lines = closing_lines(outcome)
+    for line in lines:
         _say(line)
+    if not outcome.ok:
+        _tell_of_failure(args, lines)
     return 0 if outcome.ok else 1
+
+
+def _tell_of_failure(args: argparse.Namespace, lines: Sequence[str]) -> None:
+    """Post the closing lines to the webhook, if there is one; should that fail, the backfill is no worse."""
+    from lt4rec_assets.settings import webhook_url
+    from lt4rec_assets.webhook import post
+
+    try:
+        if url := webhook_url():
+            title = f"lt4rec: backfill of {args.first} to {args.last} failed"
+            post(url, {"text": "\n".join([title, *lines]), "first": args.first, "last": args.last})
+    except Lt4recError as error:
+        print(f"lt4rec: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def _sql(args: argparse.Namespace) -> int:

@@ -103,8 +103,8 @@ def test_a_vacuum_says_what_it_removed_and_every_table_still_reads(filled):
         query(con, f"select count(*) from {table}").fetchall()
 
 
-def failed_run(home, message):
-    """A run of the home's graph that fails with a message, and the instance it is recorded in."""
+def failed_run(instance, message):
+    """A run that fails with a message, and the event that says so."""
 
     @dg.op
     def breaks():
@@ -114,26 +114,24 @@ def failed_run(home, message):
     def broken():
         breaks()
 
-    instance = dg.DagsterInstance.get()
     result = broken.execute_in_process(
         instance=instance, raise_on_error=False, tags={"dagster/partition": "2026-01-06"}
     )
-    event = next(e for e in result.all_events if e.event_type_value == "PIPELINE_FAILURE")
-    return instance, result.dagster_run, event
+    return result.dagster_run, next(e for e in result.all_events if e.event_type_value == "PIPELINE_FAILURE")
 
 
 def hear_of(home, message):
-    instance, run, event = failed_run(home, message)
-    with instance, beta_features():
+    sensor = home.definitions.resolve_sensor_def("failures_to_webhook")
+    with dg.DagsterInstance.ephemeral() as instance, beta_features():
+        run, event = failed_run(instance, message)
         context = dg.build_run_status_sensor_context(
-            sensor_name="failures_to_webhook",
+            sensor_name=sensor.name,
             dagster_event=event,
             dagster_instance=instance,
             dagster_run=run,
             repository_def=home.definitions.get_repository_def(),
-        ).for_run_failure()
-        sensor = home.definitions.resolve_sensor_def("failures_to_webhook")
-        return run, sensor(context)
+        )
+        return run, sensor(context.for_run_failure())
 
 
 def test_a_failed_run_is_posted_with_its_day_and_its_reason(filled, monkeypatch):

@@ -3,6 +3,8 @@ import json
 import pytest
 
 from lt4rec_assets.cli import main
+from tests.assets.conftest import SMALL
+from tests.assets.receiver import receiver
 
 
 @pytest.fixture
@@ -98,3 +100,28 @@ def test_why_a_day_is_red_is_asked_in_sql(filled, in_home, capsys):
 
     assert main(["sql", query, "--format", "csv"]) == 0
     assert capsys.readouterr().out == "n\n0\n"
+
+
+def test_a_backfill_that_fails_tells_the_webhook(empty, in_home, monkeypatch, capsys):
+    home = empty(SMALL + "[quality]\nmin_rows = 10000\n")
+    in_home(home.project.settings.home)
+    failing = [
+        "backfill",
+        "--from",
+        "2026-01-05",
+        "--to",
+        "2026-01-05",
+        "--select",
+        "group:source or group:samples",
+    ]
+    with receiver() as (url, posted):
+        monkeypatch.setenv("LT4REC_WEBHOOK_URL", url)
+        assert main(failing) == 1
+
+    ((_, message),) = posted
+    assert message["text"].startswith(
+        "lt4rec: backfill of 2026-01-05 to 2026-01-05 failed\nFAILED   samples/impr"
+    )
+    assert "s3cret" not in capsys.readouterr().out
+    assert main(failing) == 1  # nobody is there any more, and the exit status stays
+    assert "WebhookError: the webhook cannot be reached" in capsys.readouterr().err

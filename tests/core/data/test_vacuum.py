@@ -7,7 +7,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lt4rec_core.data import vacuum as vacuum_module
-from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.lake import EMPTY_DAYS, Lake
 from lt4rec_core.data.sqlfile import read_sql_file
 from lt4rec_core.data.vacuum import compact, vacuum
 from lt4rec_core.errors import LakeError
@@ -120,3 +120,14 @@ def test_a_damaged_table_is_named(lake):
 
     with pytest.raises(LakeError, match=r"samples\.clicks in .* cannot be vacuumed"):
         vacuum(lake, retention=timedelta(0), cited={})
+
+
+def test_the_marks_of_empty_days_survive(lake):
+    lake.publish(lake.stage(CLICKS, MONDAY, rows().cast(rows("a").schema).to_reader()))
+    mark = lake.root / "samples" / "clicks" / EMPTY_DAYS / str(MONDAY)
+    long_ago = time.time() - 100 * 24 * 3600
+    os.utime(mark, (long_ago, long_ago))
+
+    vacuum(lake, retention=timedelta(0), cited={})
+
+    assert mark.exists()
