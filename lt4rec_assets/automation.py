@@ -96,7 +96,6 @@ def _yesterday(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition
         return dg.RunRequest(
             run_key=day.isoformat(),
             run_config={"ops": {"run_the_day": {"config": {"day": day.isoformat()}}}},
-            tags={"lt4rec/day": day.isoformat()},
         )
 
     return yesterdays_chain
@@ -181,7 +180,8 @@ def failure_message(
     project: Project, run: dg.DagsterRun, failures: Iterable[dg.DagsterEvent]
 ) -> dict[str, Any]:
     """What is posted of a failed run: the run, its partition, and each failed step with its reason."""
-    day = run.tags.get("dagster/partition") or run.tags.get("lt4rec/day")
+    config = dict(run.run_config).get("ops", {}).get("run_the_day", {}).get("config", {})
+    day = run.tags.get("dagster/partition") or config.get("day")
     reasons = {event.step_key or "": reason_of(event) for event in failures}
     of_day = f" of {day}" if day else ""
     told = "; ".join(f"{step}: {reason}" for step, reason in reasons.items()) or "it ended before any step"

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from lt4rec_assets.automation import failure_message
 from lt4rec_assets.definitions import build_definitions
 from lt4rec_assets.graph import beta_features
 from lt4rec_assets.project import Project
@@ -154,3 +155,13 @@ def test_without_an_address_nothing_is_posted(filled, monkeypatch):
     _, skipped = hear_of(filled, "whatever")
 
     assert "LT4REC_WEBHOOK_URL is not set" in skipped.skip_message
+
+
+def test_the_day_of_a_chain_that_failed_stands_in_its_configuration(filled):
+    run = dg.DagsterRun(
+        job_name="daily_chain", run_config={"ops": {"run_the_day": {"config": {"day": "2026-01-07"}}}}
+    )
+
+    message = failure_message(filled.project, run, [])
+
+    assert message["text"] == "lt4rec: daily_chain of 2026-01-07 failed: it ended before any step"
