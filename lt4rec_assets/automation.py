@@ -180,7 +180,8 @@ def failure_message(
     project: Project, run: dg.DagsterRun, failures: Iterable[dg.DagsterEvent]
 ) -> dict[str, Any]:
     """What is posted of a failed run: the run, its partition, and each failed step with its reason."""
-    config = dict(run.run_config).get("ops", {}).get("run_the_day", {}).get("config", {})
+    given: Any = run.run_config
+    config = given.get("ops", {}).get("run_the_day", {}).get("config", {})
     day = run.tags.get("dagster/partition") or config.get("day")
     reasons = {event.step_key or "": reason_of(event) for event in failures}
     of_day = f" of {day}" if day else ""

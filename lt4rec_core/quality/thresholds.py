@@ -30,7 +30,7 @@ class Thresholds:
     platform that grows has unknown ones every day, a few in a hundred."""
 
     max_unknown_share_rise: float = 0.1
-    """Its largest rise."""
+    """Largest rise of that share."""
 
     max_calibration_gap: float = 0.1
     """Largest mean distance of predicted from actual over the ten parts of a day's predictions."""
