@@ -63,6 +63,7 @@ stats as (
         n_impressions,
         n_clicks,
         n_likes,
+        n_watched,
         n_completes,
         watch_ratio_millionths,
         watch_surplus_millionths
@@ -74,6 +75,7 @@ stats as (
         n_impressions,
         n_clicks,
         n_likes,
+        n_watched,
         n_completes,
         watch_ratio_millionths,
         watch_surplus_millionths
@@ -87,8 +89,8 @@ overall as (
         entity,
         sum(n_clicks) / sum(n_impressions) as click_rate,
         sum(n_likes) / sum(n_impressions) as like_rate,
-        sum(watch_ratio_millionths) / sum(n_clicks) / 1000000 as watch_ratio,
-        sum(n_completes) / sum(n_clicks) as complete_rate
+        sum(watch_ratio_millionths) / sum(n_watched) / 1000000 as watch_ratio,
+        sum(n_completes) / sum(n_watched) as complete_rate
     from stats
     group by entity
 
@@ -105,7 +107,7 @@ past as (
         sum(n_completes) as n_completes,
         sum(watch_ratio_millionths) / 1000000 as watch_ratio,
         sum(watch_surplus_millionths) / 1000000 as watch_surplus,
-        case when sum(n_clicks) > 0 then sum(n_clicks)::bigint + $prior_strength end as n_clicks_and_prior
+        case when sum(n_watched) > 0 then sum(n_watched) + $prior_strength end as n_watched_and_prior
     from stats
     group by entity, id
 
@@ -122,10 +124,10 @@ counted as (
         / (past.n_impressions + $prior_strength) as click_rate,
         (past.n_likes + $prior_strength * overall.like_rate)
         / (past.n_impressions + $prior_strength) as like_rate,
-        (past.watch_ratio + $prior_strength * overall.watch_ratio) / past.n_clicks_and_prior as watch_ratio,
+        (past.watch_ratio + $prior_strength * overall.watch_ratio) / past.n_watched_and_prior as watch_ratio,
         (past.n_completes + $prior_strength * overall.complete_rate)
-        / past.n_clicks_and_prior as complete_rate,
-        past.watch_surplus / past.n_clicks_and_prior as watch_surplus
+        / past.n_watched_and_prior as complete_rate,
+        past.watch_surplus / past.n_watched_and_prior as watch_surplus
     from past inner join overall on past.entity = overall.entity
 
 ),

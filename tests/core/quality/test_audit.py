@@ -3,6 +3,7 @@
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -256,7 +257,7 @@ TODAY = "(select avg(watch_ratio) from samples.conversions as c where c.user_id 
             ],
             {"rates watching"},
         ),
-        ("user", [CONVERSIONS, ("past.watch_surplus / n_clicks_and_prior", TODAY)], {"compares watching"}),
+        ("user", [CONVERSIONS, ("past.watch_surplus / n_watched_and_prior", TODAY)], {"compares watching"}),
         ("video", [("rates.like_rate as", "rates.click_rate as")], {"rates likes"}),
         ("video", [("past.n_completes +", "past.n_clicks +")], {"rates watching to the end"}),
     ],
@@ -269,6 +270,16 @@ def test_a_changed_statement_is_a_leak(world, tmp_path, side, edits, faults):
     assert not result.passed
     assert {row["entity"] for row in result.sample_rows} == {side}
     assert {row["fault"] for row in result.sample_rows} <= faults
+
+
+def test_rates_of_labels_made_scarce_are_no_leak(world, tmp_path):
+    day_before = replace(world, day=world.day - timedelta(days=1))
+    scarce = [("from samples.conversions", "from samples.conversions where hash(video_id) % 2 = 0")]
+    with (
+        published(day_before, tmp_path, "features.user_daily_stats", scarce),
+        published(world, tmp_path, "features.user_features", []),
+    ):
+        assert by_name(world.audit(SAMPLES))["leak"].passed
 
 
 def test_on_the_first_day_a_history_holds_nothing(world, tmp_path):
