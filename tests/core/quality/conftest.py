@@ -1,6 +1,7 @@
 """A small lake of simulated days, each table made by the project's own SQL, and audits of changed days."""
 
 import uuid
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -81,6 +82,14 @@ class World:
             report_dir=self.folder / "reports",
             waivers=waivers,
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _great_expectations_is_imported():
+    """It raises deprecation warnings of its own when it is first imported, and warnings are errors here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations  # noqa: F401
 
 
 @pytest.fixture(scope="session")
