@@ -25,6 +25,8 @@ from lt4rec_core.errors import ConfigError
 
 SIDES = ("user", "video", "context")
 KINDS = ("categorical", "list")
+CONTEXT_INPUTS = ("page", "position", "duration_ms", "hour", "weekday")
+"""What an impression says of itself before anyone reacts to it; hour and weekday are local to the source."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 MAX_BUCKETS = 2**31 - 1
 """Bucket ids are int32."""
@@ -147,6 +149,11 @@ def _faults(f: Feature) -> list[str]:
 
     if f.side == "context" and (f.buckets is not None or f.shares is not None or f.kind == "list"):
         faults.append("a context feature is computed for every impression: only bins or values, and no list")
+    if f.side == "context" and f.input not in CONTEXT_INPUTS:
+        faults.append(
+            f"a context feature's input is one of {', '.join(CONTEXT_INPUTS)}, got {f.input!r}: "
+            "what follows the impression (a click, a play) would leak"
+        )
     if not isinstance(f.known_when_serving, bool):
         faults.append(f"known_when_serving must be true or false, got {f.known_when_serving!r}")
     if not isinstance(f.description, str):

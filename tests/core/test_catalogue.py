@@ -67,9 +67,9 @@ def test_text_that_is_no_number_is_missing_from_bins():
 
 @pytest.mark.parametrize(("value", "bucket"), [(None, 0), ("feed", 1), ("it's", 2), ("other", 3), ("", 3)])
 def test_a_vocabulary_counts_from_one_and_knows_an_other(value, bucket):
-    cat = catalogue({"name": "tab", "side": "context", "values": ["feed", "it's"]}, base=(USER, VIDEO))
+    cat = catalogue({"name": "page", "side": "context", "values": ["feed", "it's"]}, base=(USER, VIDEO))
 
-    assert encode(cat, "context", tab=value) == {"f_tab": bucket}
+    assert encode(cat, "context", page=value) == {"f_page": bucket}
 
 
 def test_a_list_that_shares_an_embedding_meets_it_in_the_same_buckets():
@@ -146,6 +146,7 @@ def test_the_digest_follows_what_decides_a_bucket_and_no_description():
             "max_length is for kind = 'list' only",
         ),
         ({"name": "x", "side": "context", "buckets": 9}, "computed for every impression"),
+        ({"name": "x", "side": "context", "input": "is_click", "bins": [1]}, "'is_click'.*would leak"),
         ({"name": "x", "side": "user", "buckets": 9, "input": 'a" from b'}, "input must be a column name"),
         ({"name": "x", "side": "user", "buckets": 9, "known_when_serving": "no"}, "must be true or false"),
         ({"name": "x", "side": "user", "shares": "y"}, "shares the embedding of 'y', which no feature owns"),
