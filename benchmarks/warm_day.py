@@ -68,6 +68,7 @@ def _patches(watch: Stopwatch) -> Iterator[AbstractContextManager[object]]:
     from dagster._core.storage.runs import SqliteRunStorage
 
     import lt4rec_assets.tables
+    from lt4rec_assets.learning import Learning
     from lt4rec_core.data.lake import Lake
     from lt4rec_core.evaluation import report
     from lt4rec_core.quality import audit
@@ -75,7 +76,10 @@ def _patches(watch: Stopwatch) -> Iterator[AbstractContextManager[object]]:
     from lt4rec_core.training import daily, tickets
 
     yield watch.wrap(lt4rec_assets.tables, "run_sql", "SQL statements, staging")
+    yield watch.wrap(Lake, "stage", "SQL statements, staging")
     yield watch.wrap(Lake, "publish", "Delta commits")
+    yield watch.wrap(Lake, "_delta", "opening Delta tables")
+    yield watch.wrap(Learning, "samples", "lake to tensors")
     yield watch.wrap(audit, "audit", "gates: SQL checks and pages")
     yield watch.wrap(Engine, "validate", "gates: Great Expectations")
     yield watch.wrap(report, "day_metrics", "intervals of the metrics")
