@@ -1,8 +1,10 @@
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from datetime import date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -199,6 +201,18 @@ def test_discarding_removes_the_staged_file(lake):
     assert list(lake.staging.iterdir()) == []
     with pytest.raises(LakeError, match=r"is gone: samples\.clicks of 2022-04-25 was published or discarded"):
         lake.publish(staged)
+
+
+def test_a_data_file_that_was_written_and_never_committed_is_not_seen(lake):
+    """What a process leaves that dies between writing a day's file and committing it."""
+    lake.publish(lake.stage("samples.clicks", MONDAY, rows(MONDAY, "a")))
+    (committed,) = [Path(path) for path in lake.files("samples.clicks")]
+    shutil.copy(committed, committed.with_name("part-of-a-dead-process.parquet"))
+    shutil.copy(committed, committed.with_name("part-of-a-dead-process.parquet#1"))
+
+    assert users(lake) == ["a"]
+    lake.publish(lake.stage("samples.clicks", MONDAY, rows(MONDAY, "b")))
+    assert users(lake) == ["b"]
 
 
 def test_a_lost_commit_is_tried_again(lake, monkeypatch):
