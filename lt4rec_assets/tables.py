@@ -14,7 +14,7 @@ from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.runner import run_sql
-from lt4rec_core.data.sqlfile import SqlFile
+from lt4rec_core.data.sqlfile import Input, SqlFile
 from lt4rec_core.data.staging import Staged
 from lt4rec_core.errors import LakeError
 
@@ -27,10 +27,23 @@ def key_of(table: str) -> dg.AssetKey:
     return dg.AssetKey(table.split("."))
 
 
-def deps_of(project: Project, table: SqlFile) -> list[dg.AssetDep]:
-    """Turn the header's inputs into dependencies with their partition mappings."""
+def deps_of(project: Project, table: SqlFile, up_to_the_day: tuple[str, ...] = ()) -> list[dg.AssetDep]:
+    """Turn the header's inputs into dependencies with their partition mappings.
+
+    Args:
+        project: its tables; an input that the source lacks is no dependency.
+        table: whose inputs.
+        up_to_the_day: inputs of earlier days only whose own day the graph waits for as well. Dagster lays out
+            a backfill of days from parent to child and visits each asset once, so one that it reaches first
+            over earlier days would miss the first day that was asked for.
+    """
+
+    def days(given: Input) -> dg.PartitionMapping:
+        last = 0 if given.table in up_to_the_day else given.last or 0
+        return days_before(given.first or 0, last)
+
     return [
-        dg.AssetDep(key_of(given.table), partition_mapping=days_before(given.first or 0, given.last or 0))
+        dg.AssetDep(key_of(given.table), partition_mapping=days(given))
         for given in table.inputs
         if not given.is_raw and given.table in project.tables
     ]

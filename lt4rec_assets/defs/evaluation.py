@@ -94,7 +94,7 @@ def _score(
 def _daily_metrics(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
         **definition_of(project, METRICS, from_second_day=True),
-        deps=deps_of(project, project.tables[METRICS]),
+        deps=deps_of(project, project.tables[METRICS], up_to_the_day=("training.samples",)),
         kinds={"duckdb", "sql"},
     )
     def daily_metrics(
