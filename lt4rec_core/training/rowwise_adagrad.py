@@ -43,6 +43,7 @@ class RowwiseAdagrad:
     @torch.no_grad()
     def move(self, rows: Tensor, total: Tensor) -> None:
         """Move distinct rows (m,) by their summed gradients (m, d), which it uses up."""
+        rows = rows.long()  # every indexing below would convert, or take a slower path for int32
         self.touched[rows] = True
         self.accumulator.index_add_(0, rows, total.square().mean(1))
         root = self.accumulator.index_select(0, rows).sqrt_().add_(self.eps)
