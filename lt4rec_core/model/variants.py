@@ -38,7 +38,7 @@ class Variant:
     """One row of the comparison: what it is, not how well it is tuned."""
 
     name: str
-    group: Literal["paper", "control", "outside"]
+    group: Literal["paper", "control", "outside", "beyond"]
     description: str
 
     scores: tuple[str, ...] = ("ctr", "cvr")
@@ -83,6 +83,11 @@ class Variant:
 
 _SPARSE: dict[str, Any] = {"group": "paper", "masks": "tickets"}
 _RAISE = (("conflict", "raise_cvr"),)
+_BEYOND: dict[str, Any] = {"group": "beyond", "masks": "tickets"}
+_LAST = (("choose", "last"),)
+"""At a fixed density: rows beyond the paper are compared with random masks as dense as they are."""
+_4_PERCENT = (*_LAST, ("n_pruning", 8))
+"""0.669 to the eighth, where which weights are left should matter most."""
 
 _ROWS = (
     Variant(
@@ -99,7 +104,7 @@ _ROWS = (
     ),
     Variant(name="s_weight", description="Algorithm 1: one trunk, each task through its ticket", **_SPARSE),
     Variant(
-        name="s_weight_fixed_sparsity", pruning=(("choose", "last"),), **_SPARSE,
+        name="s_weight_fixed_sparsity", pruning=_LAST, **_SPARSE,
         description="S-Weight at the last round's sparsity, whatever validation says of it",
     ),
     Variant(
@@ -139,7 +144,7 @@ _ROWS = (
     ),
     Variant(
         name="random_masks_fixed_sparsity", group="control", masks="random_independent",
-        pruning=(("choose", "last"),),
+        pruning=_LAST,
         description="A random mask for each task, as dense as the last round's",
     ),
     Variant(
@@ -169,6 +174,42 @@ _ROWS = (
     Variant(
         name="boosting_cvr", group="outside", scores=("cvr",), sharing="trees",
         description="Gradient-boosted trees on the same features, for CVR",
+    ),
+    Variant(
+        name="s_weight_taylor", pruning=(*_LAST, ("saliency", "taylor")), **_BEYOND,
+        description="Tickets of what the task's loss would lose to first order",
+    ),
+    Variant(
+        name="s_weight_fisher", pruning=(*_LAST, ("saliency", "fisher")), **_BEYOND,
+        description="Tickets of what the task's loss would lose to second order",
+    ),
+    Variant(
+        name="s_weight_rewind", pruning=(*_LAST, ("restart", "rewind")), **_BEYOND,
+        description="Tickets and sNET from the same first values, as the lottery-ticket hypothesis has it",
+    ),
+    Variant(
+        name="s_weight_global", pruning=(*_LAST, ("scope", "global")), **_BEYOND,
+        description="Tickets of one ranking over all layers",
+    ),
+    Variant(
+        name="s_weight_gradual", pruning=(*_LAST, ("n_pruning", 8), ("q", 0.1822)), **_BEYOND,
+        description="Tickets of eight small rounds instead of four",
+    ),
+    Variant(
+        name="s_weight_long", pruning=(*_LAST, ("epochs", 3)), **_BEYOND,
+        description="Tickets of networks that met the training days three times",
+    ),
+    Variant(
+        name="s_weight_4percent", pruning=_4_PERCENT, **_BEYOND,
+        description="Tickets of 4 % of the weights",
+    ),
+    Variant(
+        name="s_weight_4percent_taylor", pruning=(*_4_PERCENT, ("saliency", "taylor")), **_BEYOND,
+        description="Tickets of 4 % of the weights, by what the loss would lose to first order",
+    ),
+    Variant(
+        name="random_masks_4percent", group="control", masks="random_independent", pruning=_4_PERCENT,
+        description="A random mask for each task that keeps 4 % of each layer",
     ),
 )  # fmt: skip
 

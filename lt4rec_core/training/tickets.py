@@ -20,6 +20,7 @@ from lt4rec_core.model.pruning import expand_neurons, keep_all_neurons, prune_ne
 from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.optimizers import make_optimizers
+from lt4rec_core.training.saliency import SALIENCIES, Saliency, weight_saliency
 from lt4rec_core.training.settings import TrainingConfig
 from lt4rec_core.training.trainer import Progress, predict, train
 
@@ -41,6 +42,10 @@ class PruneConfig:
 
     unit: Literal["weight", "neuron"] = "weight"
     """What is removed: single weights (S-Weight) or whole neurons (S-Neuron, ranked within their layer)."""
+
+    saliency: Saliency = "magnitude"
+    """What ranks single weights: their magnitude (the paper), or what the task's loss would lose with them
+    (``weight_saliency``)."""
 
     scope: Literal["layer", "global"] = "layer"
     """Rank each layer by itself, or all weights together (which can empty a layer)."""
@@ -64,6 +69,7 @@ class PruneConfig:
         )
         for name, known in (
             ("unit", ("weight", "neuron")),
+            ("saliency", SALIENCIES),
             ("scope", ("layer", "global")),
             ("restart", ("reinitialise", "rewind")),
             ("choose", CHOICES),
@@ -73,6 +79,11 @@ class PruneConfig:
         check(
             self.unit == "weight" or self.scope == "layer",
             "Neurons are ranked within their layer: unit 'neuron' needs scope 'layer', got 'global'.",
+        )
+        check(
+            self.unit == "weight" or self.saliency == "magnitude",
+            "Neurons are ranked by the norm of their weights: unit 'neuron' needs saliency 'magnitude', got "
+            f"{self.saliency!r}.",
         )
         check(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}.")
 
@@ -239,7 +250,8 @@ def _rounds(
             ),
         )
         if i < pruning.n_pruning:
-            mask = _prune(net, mask, pruning)
+            of_line_5 = generator_for(seed, "saliency", task.name, i)
+            mask = _prune(net, task, mask, train_samples, training, pruning, of_line_5)
 
 
 def _dense(net: SharedNet, pruning: PruneConfig) -> Mask:
@@ -250,11 +262,20 @@ def _dense(net: SharedNet, pruning: PruneConfig) -> Mask:
     )
 
 
-def _prune(net: SharedNet, mask: Mask, pruning: PruneConfig) -> Mask:
+def _prune(
+    net: SharedNet,
+    task: Task,
+    mask: Mask,
+    samples: SampleSet,
+    training: TrainingConfig,
+    pruning: PruneConfig,
+    generator: torch.Generator,
+) -> Mask:
     """Line 5: the next mask."""
     weights = net.trunk_weights()
     if pruning.unit == "weight":
-        return prune_smallest(weights, mask, pruning.q, pruning.scope)
+        ranked = weight_saliency(pruning.saliency, net, task, mask, samples, training, generator)
+        return prune_smallest(ranked, mask, pruning.q, pruning.scope)
     left = {name: mask[name.removesuffix("weight") + "bias"] for name in weights}
     return expand_neurons(prune_neurons(weights, left, pruning.q), weights)
 
