@@ -103,6 +103,9 @@ class Settings:
     generator: Mapping[str, Any] = field(default_factory=dict)
     """``[source]`` of ``lt4rec.toml``: settings of a generated source, over its defaults."""
 
+    experiments: Mapping[str, Any] = field(default_factory=dict)
+    """``[experiments]`` of ``lt4rec.toml``, as written there: the race for Table 2."""
+
     def __post_init__(self) -> None:
         if self.ticket_days < 2:
             raise ConfigError(
@@ -160,6 +163,7 @@ def read_settings(env: Mapping[str, str] | None = None, ignore: Collection[str] 
         ),
         learning={name: toml.get(name, {}) for name in LEARNING_TABLES},
         generator=toml.get("source", {}),
+        experiments=toml.get("experiments", {}),
     )
 
 
@@ -188,7 +192,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
-    known = {*LEARNING_TABLES, "automation", "quality", "samples", "source"}
+    known = {*LEARNING_TABLES, "automation", "experiments", "quality", "samples", "source"}
     if unknown := sorted(set(toml) - known):
         raise ConfigError(
             f"{path} has the unknown tables {', '.join(unknown)}. Known are {', '.join(sorted(known))}."

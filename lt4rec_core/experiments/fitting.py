@@ -198,20 +198,24 @@ def find_or_load_ticket(
         training=training, pruning=settings.pruning,
         first=data.split.ticket[0], last=data.split.ticket[-1], seed=seed, views=views,
     )  # fmt: skip
-    if store.has_ticket(key, task):
-        return store.load_ticket(key, task).mask
+    with store.searching(key, task):
+        if not store.has_ticket(key, task):
+            _search(settings, data, task, key, store)
+    return store.load_ticket(key, task).mask
+
+
+def _search(settings: FitSettings, data: RaceData, task: str, key: TicketKey, store: ModelStore) -> None:
+    """Find a ticket; one search serves the rows that choose among its rounds in another way."""
     (found,), masks = get_tasks([task]), list[Mask]()
     ticket = find_ticket(
         data.catalogue, found, data.ticket_train, data.ticket_valid,
-        network=key.network, training=training, pruning=settings.pruning, seed=seed, views=dict(views),
-        on_mask=masks.append,
+        network=key.network, training=key.training, pruning=settings.pruning, seed=key.seed,
+        views=dict(key.views), on_mask=masks.append,
     )  # fmt: skip
-    for choose in CHOICES:  # one search serves the rows that choose among its rounds in another way
+    for choose in CHOICES:
         pruning = replace(settings.pruning, choose=choose)
         best_i = choose_round(list(ticket.rounds), found, pruning)
-        chosen = replace(ticket, best_i=best_i, mask=masks[best_i])
-        store.save_ticket(replace(key, pruning=pruning), chosen)
-    return ticket.mask
+        store.save_ticket(replace(key, pruning=pruning), replace(ticket, best_i=best_i, mask=masks[best_i]))
 
 
 def entire_space(samples: SampleSet) -> tuple[SampleSet, Tensor]:

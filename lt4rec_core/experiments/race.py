@@ -38,12 +38,17 @@ class Race:
     base: FitSettings = field(default_factory=lambda: FitSettings(variant="base_ctr"))
     """Network, pruning and the settings that every row's tuning starts from."""
     tuning: TuningConfig = field(default_factory=TuningConfig)
+    tuned_by: Callable[[str], Frozen] | None = None
+    """Takes settings over from another race instead of tuning: of other data made alike, or of another draw
+    of scarce labels. Settings tuned on one draw are then judged on many."""
 
     @cached_property
     def records(self) -> Records:
         """Under ``$LT4REC_HOME/experiments/<race>``."""
         name = race_digest(self.data)
-        return Records(Path(self.home) / "experiments" / name[:16], name)
+        records = Records(Path(self.home) / "experiments" / name[:16], name)
+        records.describe(self.data)
+        return records
 
     @cached_property
     def tickets(self) -> ModelStore:
@@ -63,6 +68,8 @@ class Race:
             bases = {row: self.tune(row).settings for row in SINGLE_TASK}
             base = replace(base, ticket_training=ticket_training(bases))
         if not self.records.is_frozen(name, base, self.tuning):
+            if self.tuned_by:
+                return self.records.adopt(self.tuned_by(name), base, self.tuning)
             tuned = tune(name, base, self.tuning, self.data, self.tickets, on_checkpoint)
             self.records.freeze(tuned, base, self.tuning)
         return self.records.frozen(name)
@@ -107,6 +114,13 @@ class Race:
         if self.records.has_cell(frozen, seed):
             return self.records.cell(frozen, seed)
         return self.score(self.fit(frozen, seed), frozen.digest, seed)
+
+    def finished(self, name: str, seed: int) -> Cell | None:
+        """The cell if it was run with the row's frozen settings; nothing is tuned or trained."""
+        if not self.records.has_frozen(name):
+            return None
+        frozen = self.records.frozen(name)
+        return self.records.cell(frozen, seed) if self.records.has_cell(frozen, seed) else None
 
     def run(
         self,

@@ -5,6 +5,7 @@ there is finished; one that was interrupted is not there.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from lt4rec_core.config import digest_of
 from lt4rec_core.errors import ModelStoreError
 from lt4rec_core.experiments.fitting import FitSettings, Scores
 from lt4rec_core.experiments.splits import RaceData
-from lt4rec_core.experiments.tuning import Tuned, TuningConfig
+from lt4rec_core.experiments.tuning import Checkpoint, Tuned, TuningConfig
 from lt4rec_core.training import modelfile
 
 
@@ -30,6 +31,8 @@ class Frozen:
     """Over settings, split, data and tuning budget."""
     valid_metrics: Mapping[str, float]
     """Of the chosen checkpoint, on the validation days."""
+    tried: tuple[Checkpoint, ...] = ()
+    """Everything that was tried; empty where another race did the tuning."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,63 @@ class Records:
     race: str
     """As ``race_digest`` gives it."""
 
+    def describe(self, data: RaceData) -> None:
+        """Write down for readers, and for ``find``, what the race is."""
+        told = {"race": self.race, "label_share": data.label_share, "label_seed": data.label_seed}
+        told["split"] = json.loads(json.dumps(asdict(data.split), default=str))
+        path = self.root / "race.json"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{os.getpid()}.tmp")
+            draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            draft.replace(path)
+
+    @classmethod
+    def find(cls, home: Path, label_share: float) -> "Records":
+        """The records of a home's race at a share of labels, in the first draw of them.
+
+        Raises:
+            ModelStoreError: there is none, or more than one.
+        """
+        found = []
+        for path in sorted((Path(home) / "experiments").glob("*/race.json")):
+            told = json.loads(path.read_text(encoding="utf-8"))
+            if (told["label_share"], told["label_seed"]) == (label_share, 0):
+                found.append(cls(path.parent, told["race"]))
+        if len(found) != 1:
+            raise ModelStoreError(
+                f"Settings are to be taken over from the race of {home} at a label share of {label_share:g}, "
+                f"of which there are {len(found)}. Run that race first, or remove those of older data."
+            )
+        return found[0]
+
     def freeze(self, tuned: Tuned, base: FitSettings, tuning: TuningConfig) -> Frozen:
         """Fix a row's settings.
 
         Raises:
             ModelStoreError: test days were already scored with other settings of this row.
         """
-        name = tuned.settings.variant
-        identity = {**self._asked(name, base, tuning), "settings": _plain(tuned.settings.to_mapping())}
-        digest = modelfile.model_digest({}, identity)
+        beside = {
+            "chosen": _plain(asdict(tuned.chosen)),
+            "tried": [_plain(asdict(c)) for c in tuned.checkpoints],
+        }
+        asked = self._asked(tuned.settings.variant, base, tuning)
+        return self._publish({**asked, "settings": _plain(tuned.settings.to_mapping())}, beside)
+
+    def adopt(self, frozen: Frozen, base: FitSettings, tuning: TuningConfig) -> Frozen:
+        """Take over what was frozen in another race, of other data or another draw of labels.
+
+        Raises:
+            ModelStoreError: as ``freeze``.
+        """
+        asked = self._asked(frozen.settings.variant, base, tuning)
+        settings = _plain(frozen.settings.to_mapping())
+        beside = {"chosen": {"metrics": _plain(dict(frozen.valid_metrics))}, "tried": []}
+        return self._publish({**asked, "settings": settings, "adopted": frozen.digest}, beside)
+
+    def _publish(self, identity: dict[str, Any], beside: dict[str, Any]) -> Frozen:
+        """Freeze, unless the test days were already looked at."""
+        name, digest = identity["variant"], modelfile.model_digest({}, identity)
         scored = [path.parent.name for path in (self.root / "cells" / name).glob("*/*")]
         others = sorted({found for found in scored if found != digest[:16]})
         if others:
@@ -86,10 +137,6 @@ class Records:
                 "Settings chosen after a look at the test days are not frozen: race in another folder. "
                 f"Looked in {self.root}."
             )
-        beside = {
-            "chosen": _plain(asdict(tuned.chosen)),
-            "tried": [_plain(asdict(c)) for c in tuned.checkpoints],
-        }
         modelfile.publish(self._frozen_folder(name), {}, identity, beside)
         return self.frozen(name)
 
@@ -98,6 +145,12 @@ class Records:
         manifest = modelfile.read_manifest(self._frozen_folder(name), f"the frozen settings of {name!r}")
         asked = self._asked(name, base, tuning)
         return manifest is not None and {k: manifest["identity"].get(k) for k in asked} == asked
+
+    def has_frozen(self, name: str) -> bool:
+        """Whether the row has settings, whichever budget chose them."""
+        return (
+            modelfile.read_manifest(self._frozen_folder(name), f"the frozen settings of {name!r}") is not None
+        )
 
     def frozen(self, name: str) -> Frozen:
         """The row's settings.
@@ -113,7 +166,8 @@ class Records:
                 f"{self.race[:16]}: another split, other data or another label share. Tune the row again."
             )
         settings = FitSettings.from_mapping(told["settings"])
-        return Frozen(settings, saved.digest, saved.manifest["chosen"]["metrics"])
+        tried = tuple(Checkpoint(**each) for each in saved.manifest["tried"])
+        return Frozen(settings, saved.digest, saved.manifest["chosen"]["metrics"], tried)
 
     def _asked(self, name: str, base: FitSettings, tuning: TuningConfig) -> dict[str, Any]:
         budget = digest_of({"base": base.to_mapping(), "tuning": tuning})

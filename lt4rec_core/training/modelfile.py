@@ -72,7 +72,7 @@ def publish(
     }  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder):
             _sweep(folder, keep=_named_by_manifest(folder))
             save_file(plain, folder / f".{named}.tmp")
             _into_place(folder / f".{named}.tmp", folder / named)
@@ -85,9 +85,9 @@ def publish(
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One writer at a time. The system drops the lock of a writer that dies."""
-    with open(folder / ".lock", "w") as lock:
+def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """One holder at a time. The system drops the lock of a holder that dies."""
+    with open(folder / name, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

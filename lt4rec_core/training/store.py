@@ -1,8 +1,9 @@
 """Which models and tickets there are, and where they lie, under ``$LT4REC_HOME/models``."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,18 @@ class ModelStore:
     def ticket_folder(self, key: TicketKey, task: str) -> Path:
         """Where a task's ticket lies."""
         return self.root / "ticket" / key.digest[:16] / task
+
+    @contextmanager
+    def searching(self, key: TicketKey, task: str) -> Iterator[None]:
+        """Hold this while searching a ticket: who asks for the same one at the same time waits for it.
+
+        Searches that differ only in which of their rounds they choose are the same search.
+        """
+        search = replace(key, pruning=replace(key.pruning, choose="best"))
+        folder = self.root / "ticket"
+        folder.mkdir(parents=True, exist_ok=True)
+        with modelfile.locked(folder, f".{search.digest[:16]}-{task}.lock"):
+            yield
 
     def has_ticket(self, key: TicketKey, task: str) -> bool:
         """Whether the task's ticket was found under these settings."""

@@ -1,0 +1,148 @@
+"""The race for Table 2 of one home: its days, rows, seeds, budgets and label shares.
+
+Assets, the command line and whoever reads the results ask here, so that they speak of the same cells.
+Imported when something runs, never when definitions load: PyTorch comes with it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+
+from lt4rec_assets.learning import Learning
+from lt4rec_assets.project import Project
+from lt4rec_assets.trials import Cell as Trial
+from lt4rec_assets.trials import ExperimentsConfig
+from lt4rec_core.config import from_mapping
+from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.experiments.fitting import FitSettings
+from lt4rec_core.experiments.race import Race
+from lt4rec_core.experiments.records import Cell, Frozen, Records
+from lt4rec_core.experiments.samples import best_reachable, samples_digest
+from lt4rec_core.experiments.scarcity import KEY
+from lt4rec_core.experiments.splits import RaceData, Split
+from lt4rec_core.experiments.thinning import thin
+from lt4rec_core.experiments.tuning import Checkpoint, TuningConfig
+from lt4rec_core.model.network import NetworkConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Research:
+    """One home's race."""
+
+    learning: Learning
+    lake: Lake
+    config: ExperimentsConfig
+
+    @classmethod
+    def of(cls, project: Project, lake: Lake) -> "Research":
+        """Read ``[experiments]`` beside what ``Learning.of`` reads.
+
+        Raises:
+            ConfigError: an unknown key or an impossible value.
+        """
+        return cls(Learning.of(project), lake, ExperimentsConfig.of(project.settings))
+
+    @property
+    def home(self) -> Path:
+        """Where the race lies, below ``experiments``."""
+        return self.learning.project.settings.home
+
+    @property
+    def split(self) -> Split:
+        """Which days train, validate and test."""
+        days = self.config.days(self.learning.project.settings)
+        return Split.by_day(days, n_test=self.config.n_test, n_valid=self.config.n_valid)
+
+    @cached_property
+    def base(self) -> FitSettings:
+        """Where every row's tuning starts: the home's own settings, perhaps in a smaller network."""
+        where = f"[experiments.network] in {self.home / 'lt4rec.toml'}"
+        network = dict(self.config.network)
+        return FitSettings(
+            variant="base_ctr",
+            network=from_mapping(NetworkConfig, network, where) if network else self.learning.network,
+            training=self.learning.training,
+            pruning=self.learning.pruning,
+        )
+
+    @property
+    def tuning(self) -> TuningConfig:
+        """Every row's budget."""
+        return TuningConfig(n_trials=self.config.n_trials, max_epochs=self.config.max_epochs)
+
+    def race(self, share: float = 1.0, draw: int = 0) -> Race:
+        """The race at a share of the CVR labels, in one draw of which labels are left.
+
+        The first draw is tuned; the others take its settings over, as every draw does where
+        ``frozen_from`` names another home.
+        """
+        return _race(self, share, draw)
+
+    def tune(
+        self, name: str, share: float, on_checkpoint: Callable[[Checkpoint], None] | None = None
+    ) -> Frozen:
+        """A row's frozen settings at a share of labels."""
+        return self.race(share).tune(name, on_checkpoint)
+
+    def run(self, trial: Trial) -> Cell:
+        """A finished cell; run now unless it was before. With scarce labels each seed draws other labels."""
+        return self.race(trial.share, 0 if trial.share == 1 else trial.seed).run_cell(
+            trial.variant, trial.seed
+        )
+
+    def finished(self, trial: Trial) -> Cell | None:
+        """The cell, or None where it was not run yet; nothing is tuned or trained for it."""
+        race = self.race(trial.share, 0 if trial.share == 1 else trial.seed)
+        return race.finished(trial.variant, trial.seed)
+
+    def load(self, lake: Lake, days: Sequence[date]) -> SampleSet:
+        """Samples of consecutive days, with what labels and users are drawn by."""
+        return self.learning.samples(lake, days[0], days[-1], keep=KEY)[0]
+
+    def best(self) -> dict[str, float]:
+        """The best reachable values on the test days; empty where the source does not know its truth."""
+        if "source.truth" not in self.learning.project.tables:
+            return {}
+        return best_reachable(self.lake, self.split.test)
+
+    def data(self, share: float, draw: int) -> RaceData:
+        """The samples of a race; with scarce labels, of a lake whose features never saw the others."""
+        split = self.split
+        days = [*split.train, *split.valid, *split.test]
+        lake = self.lake if share == 1 else self._thinned(share, draw)
+        return RaceData(
+            self.learning.project.source.catalogue,
+            split,
+            partial(self.load, lake),
+            samples_digest(self.lake, days),
+            label_share=share,
+            label_seed=draw,
+        )
+
+    def _thinned(self, share: float, draw: int) -> Lake:
+        project = self.learning.project
+        first, last = project.settings.start, self.split.test[-1]
+        return thin(
+            self.lake,
+            self.home / "experiments",
+            project.source,
+            project.tables,
+            [first + timedelta(days=i) for i in range((last - first).days + 1)],
+            {k: v for k, v in project.sql_params(first).items() if k != "dt"},
+            share,
+            draw,
+        )
+
+
+@lru_cache(maxsize=4)  # of a draw of labels some hundred megabytes stay in memory
+def _race(research: Research, share: float, draw: int) -> Race:
+    tuned_by: Callable[[str], Frozen] | None = None
+    if research.config.frozen_from:
+        tuned_by = Records.find(Path(research.config.frozen_from), share).frozen
+    elif draw:
+        tuned_by = partial(research.tune, share=share)
+    race = Race(research.home, research.data(share, draw), research.base, research.tuning)
+    return replace(race, tuned_by=tuned_by)
