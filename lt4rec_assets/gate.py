@@ -144,7 +144,7 @@ def publish_gated(
     yield dg.MaterializeResult(
         metadata={
             **metadata,
-            **describe_published(published, staged.inputs),
+            **describe_published(project, published, staged.inputs),
             "data_quality_page": dg.MetadataValue.path(str(report.page)),
             **_waived(report.results),
         },

@@ -6,7 +6,9 @@ from typing import Any
 
 import dagster as dg
 
+from lt4rec_assets.project import Project
 from lt4rec_core.data.lake import Lake, Published
+from lt4rec_core.data.lineage import Origin
 from lt4rec_core.data.sqlfile import SqlFile
 
 
@@ -29,8 +31,10 @@ def describe_table(table: SqlFile, lake: Lake) -> dict[str, Any]:
     return metadata
 
 
-def describe_published(published: Published, read: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """Metadata of one materialised partition: rows, Delta version, and the versions it read."""
+def describe_published(
+    project: Project, published: Published, read: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """Metadata of one materialised partition: rows, Delta version, the versions it read, column lineage."""
     metadata: dict[str, Any] = {
         "dagster/row_count": published.n_rows,
         "dagster/partition_row_count": published.n_rows,
@@ -38,7 +42,42 @@ def describe_published(published: Published, read: Mapping[str, int] | None = No
     }
     if read:
         metadata["read_delta_versions"] = dg.MetadataValue.json(dict(read))
+    if project.tables[published.table].compiled_sql:
+        metadata |= _lineage_by_sql(project, published.table)
     return metadata
+
+
+def _lineage_by_sql(project: Project, table: str) -> dict[str, Any]:
+    try:
+        return describe_lineage(project, project.lineage(table))
+    except (
+        Exception
+    ) as error:  # the day is published and right; SQL that a parser cannot follow must not fail it
+        return {"columns_come_from": f"unknown: {error}"}
+
+
+def describe_lineage(project: Project, lineage: Mapping[str, Sequence[Origin]]) -> dict[str, Any]:
+    """Which columns each column comes from: for Dagster's own view of lineage, and as a table to read.
+
+    Dagster reads lineage from materialisations only, and its open-source UI keeps it to itself: hence the
+    table.
+    """
+    deps = {
+        column: [
+            dg.TableColumnDep(asset_key=dg.AssetKey(table.split(".")), column_name=name)
+            for table, name in origins
+            if table in project.tables  # raw inputs are no assets, nor is a table that the source lacks
+        ]
+        for column, origins in lineage.items()
+    }
+    rows = [
+        {"column": column, "comes from": ", ".join(f"{table}.{name}" for table, name in origins)}
+        for column, origins in lineage.items()
+    ]
+    return {
+        "dagster/column_lineage": dg.TableColumnLineage(deps_by_column=deps),
+        "columns_come_from": markdown_table(rows),
+    }
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:

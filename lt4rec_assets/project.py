@@ -10,7 +10,8 @@ from typing import Any
 
 from lt4rec_assets.partitions import Partitions
 from lt4rec_assets.settings import Settings
-from lt4rec_core.data.sources import Source, load_source
+from lt4rec_core.data.lineage import Origin, column_lineage
+from lt4rec_core.data.sources import OPTIONAL_TABLES, Source, load_source
 from lt4rec_core.data.sqlfile import SqlFile, read_sql_file
 from lt4rec_core.errors import ConfigError
 
@@ -89,6 +90,18 @@ class Project:
             tasks=self.settings.tasks,
             window=self.settings.ticket_window,
         )
+
+    def lineage(self, table: str) -> dict[str, tuple[Origin, ...]]:
+        """Where each column of a table comes from, as its SQL says; read once per process and table."""
+        if table not in self._lineage:
+            columns_of = {name: [c.name for c in columns] for name, columns in OPTIONAL_TABLES.items()}
+            columns_of |= {name: [c.name for c in file.columns] for name, file in self.tables.items()}
+            self._lineage[table] = column_lineage(self.tables[table], columns_of)
+        return self._lineage[table]
+
+    _lineage: dict[str, dict[str, tuple[Origin, ...]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def claim_home(self) -> None:
         """Write down what the rows of this home are made from, or compare with what stands there.

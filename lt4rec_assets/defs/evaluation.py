@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lt4rec_assets.defs.models import BASELINE, SNET, Kind
 from lt4rec_assets.gate import GateConfig, check_day, clear_failure, publish_gated
-from lt4rec_assets.metadata import describe_published, markdown_table
+from lt4rec_assets.metadata import describe_lineage, describe_published, markdown_table
 from lt4rec_assets.partitions import days_before
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lt4rec_core.data.lake import Lake, Staged
+    from lt4rec_core.data.lineage import Origin
 
 PREDICTIONS = "evaluation.predictions"
 METRICS = "evaluation.daily_metrics"
@@ -65,7 +66,8 @@ def _predictions(project: Project) -> dg.AssetsDefinition:
             waivers = config.for_day(PREDICTIONS, day)
             opened = lake.open(project)
             staged, digests = _score(project, opened, store, day)
-            yield from publish_gated(project, opened, staged, digests, waivers, context.run.run_id)
+            shown = {**digests, **describe_lineage(project, predictions_lineage(project))}
+            yield from publish_gated(project, opened, staged, shown, waivers, context.run.run_id)
 
     return predictions
 
@@ -91,6 +93,23 @@ def _score(
     return staged, digests
 
 
+def predictions_lineage(project: Project) -> dict[str, list["Origin"]]:
+    """Python fills the table: what it copies comes from the samples, a prediction from every feature."""
+    from lt4rec_assets.learning import SAMPLES
+    from lt4rec_core.evaluation.predictions import COPIED
+
+    features = [(SAMPLES, feature.column) for feature in project.source.catalogue.features]
+    made = {f"p_{task}": features for task in (*project.settings.tasks, "ctcvr")}
+    copied = {name: [(SAMPLES, name)] for name in COPIED}
+    return {c.name: (copied | made).get(c.name, []) for c in project.tables[PREDICTIONS].columns}
+
+
+def metrics_lineage(project: Project) -> dict[str, tuple["Origin", ...]]:
+    """What SQL says; the intervals, which it leaves to Python, come from what the value does."""
+    by_sql = project.lineage(METRICS)
+    return {**by_sql, **dict.fromkeys(("ci_low", "ci_high"), by_sql["value"])}
+
+
 def _daily_metrics(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
         **definition_of(project, METRICS, from_second_day=True),
@@ -114,7 +133,11 @@ def _daily_metrics(project: Project) -> dg.AssetsDefinition:
             published = opened.publish(opened.stage(METRICS, day, metrics.to_reader(), read))
             checks = check_day(project, opened, published, context.run.run_id)
         return dg.MaterializeResult(
-            metadata={**describe_published(published, read), **_headline(metrics.to_pylist())},
+            metadata={
+                **describe_published(project, published, read),
+                **describe_lineage(project, metrics_lineage(project)),
+                **_headline(metrics.to_pylist()),
+            },
             check_results=checks,
         )
 

@@ -47,12 +47,12 @@ def load(tmp_path, **env):
     )
 
 
-def test_loading_imports_neither_torch_nor_great_expectations_nor_pandas(tmp_path):
+def test_loading_imports_neither_torch_nor_great_expectations_nor_pandas_nor_sqlglot(tmp_path):
     done = load(tmp_path)
 
     assert done.returncode == 0, done.stderr
     modules = set(done.stdout.split())
-    assert not modules & {"torch", "great_expectations", "pandas", "matplotlib"}
+    assert not modules & {"torch", "great_expectations", "pandas", "matplotlib", "sqlglot"}
 
 
 def test_a_wrong_setting_is_named_when_the_definitions_load(tmp_path):

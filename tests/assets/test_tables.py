@@ -3,8 +3,10 @@ from datetime import date
 import dagster as dg
 import pytest
 
+from lt4rec_assets.metadata import describe_published
+from lt4rec_assets.project import Project
 from lt4rec_assets.tables import key_of, run_table
-from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.lake import Lake, Published
 from lt4rec_core.data.snapshot import arrow_schema
 from lt4rec_core.errors import LakeError
 
@@ -52,6 +54,66 @@ def test_a_materialised_partition_says_rows_version_and_what_it_read(filled):
     assert metadata["dagster/partition_row_count"].value > 50
     assert 0 < metadata["delta_version"].value <= lake.version("samples.clicks")
     assert set(metadata["read_delta_versions"].value) == {"samples.impressions"}
+
+
+def lineage_of(home, name):
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(key_of(name))
+    metadata = event.asset_materialization.metadata
+    deps = metadata["dagster/column_lineage"].column_lineage.deps_by_column
+    found = {
+        column: {f"{d.asset_key.to_user_string()}.{d.column_name}" for d in parents}
+        for column, parents in deps.items()
+    }
+    return found, metadata["columns_come_from"].value
+
+
+def test_a_materialised_table_says_which_columns_its_columns_come_from(filled):
+    lineage, shown = lineage_of(filled, "samples.conversions")
+
+    assert lineage["watch_ratio"] == {"samples/clicks.play_ms", "samples/clicks.duration_ms"}
+    assert "| watch_ratio | samples.clicks.duration_ms, samples.clicks.play_ms |" in shown
+
+
+def test_raw_inputs_are_read_about_but_are_no_assets_that_lineage_could_point_to(filled):
+    lineage, shown = lineage_of(filled, "source.users")
+
+    assert lineage["gender"] == set()
+    assert "| gender | raw.users.gender |" in shown
+
+
+def test_what_python_fills_has_a_lineage_too(filled):
+    predictions, _ = lineage_of(filled, "evaluation.predictions")
+    metrics, _ = lineage_of(filled, "evaluation.daily_metrics")
+
+    assert predictions["page"] == {"training/samples.page"}
+    assert "training/samples.f_user_click_rate" in predictions["p_cvr"]
+    assert predictions["p_like"] == set()  # no task of this home
+    assert metrics["ci_low"] == metrics["value"] > {"evaluation/predictions.p_ctr"}
+
+
+def test_sql_that_the_parser_cannot_follow_fails_no_day(filled, monkeypatch):
+    def no_parser(*_):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(Project, "lineage", no_parser)
+
+    shown = describe_published(filled.project, Published("samples.clicks", date(2026, 1, 6), 1, 7))
+
+    assert shown["columns_come_from"] == "unknown: too deep"
+    assert "dagster/column_lineage" not in shown
+
+
+def test_every_table_has_a_lineage_over_columns_that_its_parents_have(filled):
+    columns = {name: {c.name for c in file.columns} for name, file in filled.project.tables.items()}
+
+    for name in filled.project.tables:
+        lineage, _ = lineage_of(filled, name)
+
+        assert set(lineage) == columns[name]
+        for origin in set().union(*lineage.values()):
+            table, column = origin.replace("/", ".", 1).rsplit(".", 1)
+            assert column in columns[table], name
 
 
 def test_a_table_does_not_run_while_a_day_it_reads_is_missing(empty):
