@@ -1,0 +1,1 @@
+"""Room ``serving``: a day's model made small and fast, and what ranks videos with it."""
