@@ -232,16 +232,18 @@ class SharedNet(nn.Module):
 
         For a task with a view of its own (b, f, d + p), the private dimensions last.
         """
-        b, n = lookup.ids.shape
         tables = [self.table, *(view for owner, view in self.views.items() if owner == task)]
-        fields = torch.empty(b, self.layout.n_fields, sum(table.shape[1] for table in tables))
-        start = 0
-        for table in tables:
-            part = fields[:, :, start : (start := start + table.shape[1])]
-            part[:, :n] = table.index_select(0, lookup.ids.flatten()).view(b, n, -1)
-            for i, (name, rows) in enumerate(lookup.lists.items(), start=n):
-                padding = self.layout.list_offsets[name]
-                part[:, i] = F.embedding_bag(rows, table, mode="mean", padding_idx=padding)
+        parts = [self._embed(table, lookup) for table in tables]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+    def _embed(self, table: Tensor, lookup: Lookup) -> Tensor:
+        b, n = lookup.ids.shape
+        # One gather makes the whole result, lists' places included: copying vectors costs as much as finding them.
+        rows = F.pad(lookup.ids, (0, len(lookup.lists)))
+        fields = table.index_select(0, rows.flatten()).view(b, self.layout.n_fields, -1)
+        for i, (name, ids) in enumerate(lookup.lists.items(), start=n):
+            padding = self.layout.list_offsets[name]
+            fields[:, i] = F.embedding_bag(ids, table, mode="mean", padding_idx=padding)
         return fields
 
     def interact(self, fields: Tensor, task: str | None = None) -> Tensor:
