@@ -238,7 +238,7 @@ class SharedNet(nn.Module):
 
     def _embed(self, table: Tensor, lookup: Lookup) -> Tensor:
         b, n = lookup.ids.shape
-        # One gather makes the whole result, lists' places included: copying vectors costs as much as finding them.
+        # One gather makes all of it, lists' places too: copying vectors costs as much as finding them.
         rows = F.pad(lookup.ids, (0, len(lookup.lists)))
         fields = table.index_select(0, rows.flatten()).view(b, self.layout.n_fields, -1)
         for i, (name, ids) in enumerate(lookup.lists.items(), start=n):

@@ -112,8 +112,8 @@ class RowwiseAdagrad:
 def _stable_sort(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Rows (n,) int32 in ascending order, equal ones as they came, and where each came from; both int64.
 
-    NumPy sorts integers several times faster than PyTorch, though not stably: here no two are equal. And int64
-    is what PyTorch's indexing is fast with.
+    NumPy sorts integers several times faster than PyTorch, though not stably: here no two are equal. And
+    int64 is what PyTorch's indexing is fast with.
     """
     keys = (rows.long() << 32) | torch.arange(len(rows))
     keys.numpy().sort()
