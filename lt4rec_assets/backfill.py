@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import dagster as dg
 
+from lt4rec_assets.defs.experiments import GROUP as EXPERIMENTS
 from lt4rec_assets.defs.models import SNET
 from lt4rec_assets.defs.tickets import TICKET
 from lt4rec_assets.graph import beta_features, build_graph
@@ -149,6 +150,9 @@ class Backfill:
             raise ConfigError(f"--select {select!r} selects nothing: {error}") from error
         if not chosen:
             raise ConfigError(f"--select {select!r} matches no asset. Try a group, as in group:samples.")
+        chosen = {key for key in chosen if key.path[0] != EXPERIMENTS}
+        if not chosen:
+            raise ConfigError(f"--select {select!r} selects experiments only: `lt4rec race` runs those.")
         return [key for key in self._graph.toposorted_asset_keys if key in chosen]
 
     def _materialised(self, key: dg.AssetKey) -> set[str | None]:

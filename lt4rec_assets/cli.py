@@ -1,4 +1,4 @@
-"""``lt4rec demo | backfill | sql | versions | ui``: the few words beside Dagster's own command line."""
+"""``lt4rec demo | backfill | race | sql | versions | ui``: a few words beside Dagster's own command line."""
 
 import argparse
 import os
@@ -66,6 +66,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     backfill.set_defaults(run=_backfill)
 
+    race = commands.add_parser(
+        "race", help="race the rows of Table 2 on this home's samples; goes on where it stopped"
+    )
+    race.add_argument("--rows", type=_names, default=(), metavar="A,B", help="only these rows (default: all)")
+    race.add_argument(
+        "--shares", type=_shares, default=(), metavar="1,0.1", help="only these shares of the CVR labels"
+    )
+    race.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes side by side (default: 1)"
+    )
+    race.add_argument(
+        "--cells-only", action="store_true", help="leave out the tables over the finished cells"
+    )
+    race.set_defaults(run=_race)
+
     sql = commands.add_parser("sql", help="ask the lake one SELECT, also while a backfill runs")
     sql.add_argument("query", help='as in "from evaluation.daily_metrics"; - reads it from standard input')
     sql.add_argument("--format", choices=FORMATS, default="table")
@@ -128,6 +143,18 @@ def _tell_of_failure(args: argparse.Namespace, lines: Sequence[str]) -> None:
         print(f"lt4rec: {type(error).__name__}: {error}", file=sys.stderr)
 
 
+def _race(args: argparse.Namespace) -> int:
+    from lt4rec_assets.outcome import closing_lines
+    from lt4rec_assets.race import run_race
+
+    outcome = run_race(
+        read_settings(), args.rows, args.shares, say=_say, workers=args.workers, tables=not args.cells_only
+    )
+    for line in closing_lines(outcome):
+        _say(line)
+    return 0 if outcome.ok else 1
+
+
 def _sql(args: argparse.Namespace) -> int:
     from lt4rec_core.data.analyst import connect, query
 
@@ -188,6 +215,17 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it as 2022-04-25") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in _names(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of shares; write them as 1,0.1") from None
 
 
 def _time(text: str) -> datetime:

@@ -33,7 +33,10 @@ TABLES = (
     "evaluation.daily_metrics",
     "evaluation.calibration",
 )
-"""Every table that an asset makes, in the order data flows."""
+"""Every daily table that an asset makes, in the order data flows."""
+
+RECORDS = ("quality.check_history", "experiments.offline_comparison", "experiments.label_scarcity")
+"""What is written down beside the daily tables."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,14 @@ class Project:
             settings=settings,
             source=source,
             tables=tables,
-            records=(read_sql_file(settings.sql_root / "quality" / "check_history.sql"),),
+            records=tuple(
+                read_sql_file(_path(settings.sql_root, source, table), table=table) for table in RECORDS
+            ),
             views=tuple(read_sql_file(path, table=f"{path.parent.name}.{path.stem}") for path in views),
         )
 
     records: tuple[SqlFile, ...] = field(repr=False)
-    """Tables that no asset makes: what is written down about the others."""
+    """Tables beside the daily ones: what is written down about them, and what experiments found."""
 
     views: tuple[SqlFile, ...] = field(repr=False)
     """Views for analysts; they store nothing."""

@@ -13,19 +13,22 @@ from pathlib import Path
 from lt4rec_assets.learning import Learning
 from lt4rec_assets.project import Project
 from lt4rec_assets.trials import Cell as Trial
-from lt4rec_assets.trials import ExperimentsConfig
+from lt4rec_assets.trials import ExperimentsConfig, cells_of
 from lt4rec_core.config import from_mapping
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.loading import SampleSet
-from lt4rec_core.experiments.fitting import FitSettings
+from lt4rec_core.experiments.comparison import Comparison, compare
+from lt4rec_core.experiments.fitting import FitSettings, ticket_key
 from lt4rec_core.experiments.race import Race
 from lt4rec_core.experiments.records import Cell, Frozen, Records
 from lt4rec_core.experiments.samples import best_reachable, samples_digest
 from lt4rec_core.experiments.scarcity import KEY
 from lt4rec_core.experiments.splits import RaceData, Split
+from lt4rec_core.experiments.tables import complete_rows
 from lt4rec_core.experiments.thinning import thin
 from lt4rec_core.experiments.tuning import Checkpoint, TuningConfig
 from lt4rec_core.model.network import NetworkConfig
+from lt4rec_core.training.tickets import Ticket
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,36 @@ class Research:
         """Samples of consecutive days, with what labels and users are drawn by."""
         return self.learning.samples(lake, days[0], days[-1], keep=KEY)[0]
 
+    def finished_cells(self, share: float) -> tuple[list[Cell], list[str]]:
+        """The cells of the rows that are complete at a share of labels, and the rows that are not."""
+        trials = [trial for trial in cells_of(self.config) if trial.share == share]
+        found = [cell for trial in trials if (cell := self.finished(trial))]
+        complete = complete_rows(found, self.config.seeds)
+        names = {cell.variant for cell in complete}
+        return complete, list(dict.fromkeys(t.variant for t in trials if t.variant not in names))
+
+    def compare(self, share: float, cells: Sequence[Cell]) -> list[Comparison]:
+        """Every row against its single-task reference; users are drawn where all seeds met the same labels.
+
+        Raises:
+            TrainingError: a reference is not complete.
+        """
+        test = self.race().test if share == 1 else None
+        return compare(cells, best=self.best, test=test)
+
+    def tickets(self, name: str, share: float = 1.0) -> dict[str, list[Ticket]]:
+        """Per task the tickets of a row's seeds, as far as they were found."""
+        race = self.race(share)
+        settings = race.records.frozen(name).settings
+        found: dict[str, list[Ticket]] = {}
+        for task in ("ctr", "cvr"):
+            keys = [ticket_key(settings, race.data, task, seed) for seed in range(self.config.seeds)]
+            found[task] = [
+                race.tickets.load_ticket(k, task) for k in keys if race.tickets.has_ticket(k, task)
+            ]
+        return found
+
+    @cached_property
     def best(self) -> dict[str, float]:
         """The best reachable values on the test days; empty where the source does not know its truth."""
         if "source.truth" not in self.learning.project.tables:

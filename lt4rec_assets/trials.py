@@ -8,6 +8,7 @@ from typing import Any
 from lt4rec_assets.settings import Settings
 from lt4rec_core.config import check, from_mapping
 from lt4rec_core.errors import ConfigError
+from lt4rec_core.model.variants import SCARCITY_ROWS, VARIANTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,3 +99,18 @@ class Cell:
         """Read a partition key."""
         share, variant, seed = key.split("|")
         return cls(float(share), variant, int(seed))
+
+
+def cells_of(config: ExperimentsConfig) -> list[Cell]:
+    """Every cell of Table 2 and of the scarcity curve, in the order of the table."""
+    return [
+        Cell(share, name, seed)
+        for share in (1.0, *config.label_shares)
+        for name in (VARIANTS if share == 1 else SCARCITY_ROWS)
+        for seed in range(config.seeds)
+    ]
+
+
+def shares_of(config: ExperimentsConfig, variant: str) -> tuple[float, ...]:
+    """The label shares at which a row is raced."""
+    return (1.0, *config.label_shares) if variant in SCARCITY_ROWS else (1.0,)

@@ -20,6 +20,7 @@ CORE_ROOMS = [
 ]
 ASSET_ROOMS = [
     "settings",
+    "trials",
     "partitions",
     "project",
     "resources",
@@ -27,6 +28,8 @@ ASSET_ROOMS = [
     "gate",
     "tables",
     "learning",
+    "research",
+    "findings",
     "defs",
     "schedule",
     "graph",
@@ -34,6 +37,7 @@ ASSET_ROOMS = [
     "outcome",
     "webhook",
     "backfill",
+    "race",
     "automation",
     "definitions",
     "demo",

@@ -70,6 +70,7 @@ def pruning_picture(
     metrics: Mapping[str, Sequence[float]],
     title: str,
     chosen: Mapping[str, int] | None = None,
+    spread: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
 ) -> bytes:
     """How a validation metric moves as weights are removed (the paper's Figure 4): one panel per metric.
 
@@ -78,9 +79,13 @@ def pruning_picture(
         metrics: name (``"CTR AUC"``, ``"CVR MSE"``) to its value in each round; NaN where not measured.
         title: what is pruned.
         chosen: name to the round whose mask became that task's ticket; it is marked.
+        spread: name to the lowest and highest value in each round, of several seeds; drawn as a band.
     """
     figure, panels = _panels(len(metrics), title)
     for axes, (name, values), colour in zip(panels, metrics.items(), _colours(), strict=False):
+        if spread and name in spread:
+            low, high = spread[name]
+            axes.fill_between([100 * d for d in densities], low, high, color=colour, alpha=0.18, linewidth=0)
         axes.plot([100 * density for density in densities], values, marker="o", markersize=4, color=colour)
         if chosen and name in chosen:
             x, y = 100 * densities[chosen[name]], values[chosen[name]]
@@ -115,6 +120,37 @@ def sharing_picture(
         bottom += shares
     axes.set_ylim(0, 100)
     return _png(figure, axes, legend="outside")
+
+
+def scarcity_picture(
+    shares: Sequence[float],
+    panels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
+    title: str = "Fewer CVR labels",
+) -> bytes:
+    """How rows fare as labels get scarce: a panel per metric, a line per row through the means of its seeds.
+
+    Args:
+        shares: of the labels, in (0, 1].
+        panels: metric to row to, for each share, the values of its seeds; their range is drawn as a bar.
+        title: what is shown.
+    """
+    figure, all_axes = _panels(len(panels), title)
+    for axes, (metric, rows) in zip(all_axes, panels.items(), strict=True):
+        for number, ((name, values), colour) in enumerate(zip(rows.items(), _colours(), strict=False)):
+            x = [100 * share * 1.04**number for share in shares]  # side by side, that bars can be told apart
+            means = [float(np.mean(seeds)) for seeds in values]
+            low = [mean - min(seeds) for mean, seeds in zip(means, values, strict=True)]
+            high = [max(seeds) - mean for mean, seeds in zip(means, values, strict=True)]
+            axes.errorbar(
+                x, means, yerr=[low, high], marker="o", markersize=4, capsize=2, color=colour, label=name
+            )
+        axes.set_xscale("log")
+        axes.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
+        axes.minorticks_off()
+        axes.invert_xaxis()  # scarcer to the right
+        axes.set_xlabel("CVR labels that are left, %")
+        axes.set_ylabel(metric)
+    return _png(figure, all_axes[0], legend="outside")
 
 
 def _colours() -> Iterable[str]:

@@ -14,17 +14,11 @@ from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.evaluation.metrics import auc_score, mse_loss, pcoc
 from lt4rec_core.experiments.splits import RaceData
 from lt4rec_core.model.boosting import Boosting, BoostingConfig
+from lt4rec_core.model.building import build_masks, build_network
 from lt4rec_core.model.masks import Mask, density
 from lt4rec_core.model.network import NetworkConfig, SharedNet
-from lt4rec_core.model.tasks import CLICK_LABEL, get_tasks
-from lt4rec_core.model.towers import ENTIRE_SPACE
-from lt4rec_core.model.variants import (
-    ENTIRE_SPACE_LABEL,
-    VARIANTS,
-    Variant,
-    build_masks,
-    build_network,
-)
+from lt4rec_core.model.tasks import CLICK_LABEL, ENTIRE_SPACE, get_tasks
+from lt4rec_core.model.variants import ENTIRE_SPACE_LABEL, VARIANTS, Variant
 from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.optimizers import make_optimizers
 from lt4rec_core.training.settings import TrainingConfig
@@ -186,18 +180,26 @@ def _fit_trees(
     return fitted
 
 
+def ticket_key(settings: FitSettings, data: RaceData, task: str, seed: int) -> TicketKey:
+    """What a row's ticket of a task is found with: the same for all rows that can share it."""
+    variant = VARIANTS[settings.variant]
+    return TicketKey(
+        catalogue=data.catalogue.digest,
+        network=variant.network_config(settings.network),
+        training=settings.ticket_training.get(task, settings.training),
+        pruning=settings.pruning,
+        first=data.split.ticket[0],
+        last=data.split.ticket[-1],
+        seed=seed,
+        views=tuple((owner, dims) for owner, dims in variant.views if owner == task),
+    )
+
+
 def find_or_load_ticket(
     settings: FitSettings, data: RaceData, task: str, seed: int, store: ModelStore
 ) -> Mask:
     """A task's ticket on the split's ticket window: found once per settings and seed, shared by all rows."""
-    variant = VARIANTS[settings.variant]
-    training = settings.ticket_training.get(task, settings.training)
-    views = tuple((owner, dims) for owner, dims in variant.views if owner == task)
-    key = TicketKey(
-        catalogue=data.catalogue.digest, network=variant.network_config(settings.network),
-        training=training, pruning=settings.pruning,
-        first=data.split.ticket[0], last=data.split.ticket[-1], seed=seed, views=views,
-    )  # fmt: skip
+    key = ticket_key(settings, data, task, seed)
     with store.searching(key, task):
         if not store.has_ticket(key, task):
             _search(settings, data, task, key, store)

@@ -16,17 +16,8 @@ from lt4rec_core.experiments.fitting import FitSettings, Fitted, calibration, fi
 from lt4rec_core.experiments.records import Cell, Frozen, Records, race_digest
 from lt4rec_core.experiments.splits import RaceData
 from lt4rec_core.experiments.tuning import Checkpoint, TuningConfig, ticket_training, tune
-from lt4rec_core.model.variants import get_variants
+from lt4rec_core.model.variants import SINGLE_TASK, get_variants
 from lt4rec_core.training.store import ModelStore
-
-SINGLE_TASK = ("base_ctr", "base_cvr")
-"""Tuned first: their settings search the tickets of all rows."""
-
-LABEL_SHARES = (1.0, 0.3, 0.1, 0.03)
-"""The label shares of the scarcity curve; each is a race of its own, on samples of a thinned lake."""
-
-SCARCITY_ROWS = (*SINGLE_TASK, "hard_sharing", "s_weight", "random_masks_independent")
-"""The rows of the scarcity curve."""
 
 
 @dataclass
@@ -98,14 +89,15 @@ class Race:
                 f"ones (digest {digest[:16]}, frozen {frozen.digest[:16]}). Tune the row, then fit it with "
                 f"what was frozen. Look in {self.records.root}."
             )
-        scores = fitted.predict(self._test)
-        metrics = judge(self._test, scores)
-        beside = {"densities": fitted.densities, "calibration": calibration(self._test, scores)}
+        scores = fitted.predict(self.test)
+        metrics = judge(self.test, scores)
+        beside = {"densities": fitted.densities, "calibration": calibration(self.test, scores)}
         self.records.save_cell(frozen, seed, scores, metrics, beside)
         return self.records.cell(frozen, seed)
 
     @cached_property
-    def _test(self) -> SampleSet:
+    def test(self) -> SampleSet:
+        """The test days, to score with frozen settings."""
         return self.data.load(self.data.split.test)
 
     def run_cell(self, name: str, seed: int) -> Cell:

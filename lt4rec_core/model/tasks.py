@@ -44,6 +44,9 @@ _TASKS = (
 KNOWN_TASKS: dict[str, Task] = {task.name: task for task in _TASKS}
 """Every task there is. Adding one here needs a label column in ``training.samples`` and nothing else."""
 
+ENTIRE_SPACE = "ctcvr"
+"""The product pCTR x pCVR over all impressions: what two tasks' scores make, and what ESMM learns CVR by."""
+
 CLICK_LABEL = "is_click"
 """The label that says whether an impression is a click, hence a sample of the tasks on clicks."""
 

@@ -15,9 +15,7 @@ from torch.nn import functional as F
 from lt4rec_core.config import check
 from lt4rec_core.errors import MaskError
 from lt4rec_core.model.network import SharedNet
-
-ENTIRE_SPACE = "ctcvr"
-"""The task that ESMM trains in place of CVR: click and watch, over all impressions."""
+from lt4rec_core.model.tasks import ENTIRE_SPACE
 
 SHARED_EXPERTS, OWN_EXPERTS, MMOE_EXPERTS = 2, 1, 4
 """PLE's experts per level that all tasks share, and that each task has to itself; MMoE's experts."""

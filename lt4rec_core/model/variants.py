@@ -1,36 +1,25 @@
 """Every row of Table 2, the controls and the outside baselines, as configurations of one training loop.
 
 A row says how the tasks share, through which masks, and which training settings belong to its definition.
-Everything else (learning rates, epochs, …) is tuned alike for all rows.
+Everything else (learning rates, epochs, …) is tuned alike for all rows. This is the table alone, which can be
+read without PyTorch; ``building`` makes the networks and masks.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
-from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.config import check
 from lt4rec_core.errors import ConfigError
-from lt4rec_core.model.masks import Mask
-from lt4rec_core.model.network import NetworkConfig, SharedNet
-from lt4rec_core.model.pruning import random_mask, widen
-from lt4rec_core.model.tasks import Task, get_tasks
-from lt4rec_core.model.towers import ENTIRE_SPACE, EsmmNet, HardSharingNet, MmoeNet, PleNet
+from lt4rec_core.model.tasks import ENTIRE_SPACE, Task, get_tasks
+
+if TYPE_CHECKING:
+    from lt4rec_core.model.network import NetworkConfig
 
 ENTIRE_SPACE_LABEL = "click_watch_ratio"
 """Click times watch ratio, of all impressions: what ESMM's second loss compares with."""
 
 _ESMM_TASK = Task(name=ENTIRE_SPACE, label=ENTIRE_SPACE_LABEL, sample="all", loss="soft_bce", metric="mse")
-
-_NETS: dict[str, type[SharedNet]] = {
-    "trunk": SharedNet,
-    "trunks": HardSharingNet,
-    "esmm": EsmmNet,
-    "mmoe": MmoeNet,
-    "ple": PleNet,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +65,7 @@ class Variant:
         """The tasks it is trained on; ESMM learns CVR from click and watch over all impressions."""
         return (*get_tasks(["ctr"]), _ESMM_TASK) if self.sharing == "esmm" else get_tasks(self.scores)
 
-    def network_config(self, base: NetworkConfig) -> NetworkConfig:
+    def network_config(self, base: "NetworkConfig") -> "NetworkConfig":
         """The shape of its network, from that of the single-task one."""
         return replace(base, hidden=tuple(self.width * n for n in base.hidden))
 
@@ -216,6 +205,12 @@ _ROWS = (
 VARIANTS: dict[str, Variant] = {variant.name: variant for variant in _ROWS}
 """Every row there is, in the order of the table."""
 
+SINGLE_TASK = ("base_ctr", "base_cvr")
+"""Tuned first: their settings search the tickets of all rows."""
+
+SCARCITY_ROWS = (*SINGLE_TASK, "hard_sharing", "s_weight", "random_masks_independent")
+"""The rows of the scarcity curve."""
+
 
 def get_variants(names: Iterable[str]) -> tuple[Variant, ...]:
     """The rows of these names, in this order.
@@ -228,44 +223,3 @@ def get_variants(names: Iterable[str]) -> tuple[Variant, ...]:
     if unknown:
         raise ConfigError(f"Unknown variant: {', '.join(unknown)}. Known are {', '.join(VARIANTS)}.")
     return tuple(VARIANTS[name] for name in names)
-
-
-def build_network(
-    variant: Variant, catalogue: FeatureCatalogue, base: NetworkConfig, generator: torch.Generator
-) -> SharedNet:
-    """The row's network with its first values.
-
-    Raises:
-        ConfigError: the row is no network.
-    """
-    if variant.sharing not in _NETS:
-        raise ConfigError(f"{variant.name} is no network: fit it with model.boosting.")
-    config, views = variant.network_config(base), dict(variant.views)
-    return _NETS[variant.sharing](catalogue, variant.scores, config, generator, views)
-
-
-def build_masks(
-    variant: Variant,
-    net: SharedNet,
-    ticket: Callable[[str], Mask],
-    generator: torch.Generator,
-) -> Mapping[str, Mask]:
-    """The row's masks, one per task; none where it is dense.
-
-    Args:
-        variant: the row.
-        net: its network.
-        ticket: a task's ticket, searched in that task's network alone.
-        generator: draws random masks.
-
-    Raises:
-        MaskError: a ticket is of another network.
-    """
-    if variant.masks == "none":
-        return {}
-    if variant.masks == "random_same":
-        return dict.fromkeys(variant.scores, random_mask(ticket("cvr"), generator))
-    found = {task: ticket(task) for task in variant.scores}
-    if variant.masks == "random_independent":
-        found = {task: random_mask(mask, generator) for task, mask in found.items()}
-    return {task: widen(mask, net.maskable(mask)) for task, mask in found.items()}

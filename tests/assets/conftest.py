@@ -11,6 +11,7 @@ from lt4rec_assets.definitions import build_definitions
 from lt4rec_assets.home import prepare_home
 from lt4rec_assets.project import Project
 from lt4rec_assets.settings import read_settings
+from lt4rec_core.data.analyst import connect, query
 
 SMALL = """
 [source]
@@ -63,6 +64,26 @@ class Home:
         with dg.DagsterInstance.get() as instance:
             backfill = Backfill(self.definitions, self.project, instance, say=self.said.append, **options)
             return backfill.run(first, last, select)
+
+    def ask(self, text):
+        """The rows an analyst gets."""
+        return query(connect(self.project.settings.home), text).fetchall()
+
+    def latest(self, asset, partition=None):
+        """The metadata of an asset's latest materialisation."""
+        key = dg.AssetKey(asset.split("/"))
+        with dg.DagsterInstance.get() as instance:
+            records = instance.fetch_materializations(
+                dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None),
+                limit=1,
+            ).records
+        return records[0].asset_materialization.metadata
+
+
+@pytest.fixture(scope="session")
+def make_home():
+    """``make_home(folder, toml, **env)`` for homes that outlive a test; mind ``DAGSTER_HOME``."""
+    return lambda folder, toml=SMALL, **env: Home(make_settings(folder, toml, **env))
 
 
 @pytest.fixture(scope="session")

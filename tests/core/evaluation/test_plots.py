@@ -34,7 +34,20 @@ def sharing(seed):
     return plots.sharing_picture(["trunk.0", "trunk.2", "trunk.4"], dict(zip(names, counts, strict=True)))
 
 
-PICTURES = [roc, calibration, pruning, sharing]
+def scarcity(seed):
+    values = np.random.default_rng(seed).random((2, 3, 5))
+    rows = {"base_cvr": values[0], "s_weight": values[1]}
+    return plots.scarcity_picture([1.0, 0.3, 0.1], {"CVR MSE": rows, "CTR AUC": {"s_weight": values[1]}})
+
+
+def seeds(seed):
+    low = np.random.default_rng(seed).random(3)
+    return plots.pruning_picture(
+        [1.0, 0.67, 0.45], {"CTR AUC": low + 1}, "5", spread={"CTR AUC": (low, low + 2)}
+    )
+
+
+PICTURES = [roc, calibration, pruning, sharing, scarcity, seeds]
 
 
 def pixels(png):

@@ -150,3 +150,27 @@ def test_races_of_other_data_or_label_shares_lie_apart(make_race, make_data, tmp
 
     assert len(roots) == 3
     assert all(root.parent == tmp_path / "experiments" for root in roots)
+
+
+def test_settings_tuned_in_one_race_are_run_in_another_without_tuning(make_race, make_data, tmp_path):
+    tuned_here = make_race(home=tmp_path / "here")
+    other = make_race(home=tmp_path / "there", data=make_data(n=100))
+    other.tuned_by = tuned_here.tune
+
+    cell = other.run_cell("base_ctr", 0)
+
+    assert other.records.frozen("base_ctr").settings == tuned_here.tune("base_ctr").settings
+    assert other.records.frozen("base_ctr").tried == ()
+    assert cell.race != tuned_here.records.race
+
+
+def test_a_cell_is_finished_once_it_was_run(make_race):
+    race = make_race()
+
+    assert race.finished("base_ctr", 0) is None
+    race.tune("base_ctr")
+    assert race.finished("base_ctr", 0) is None
+    cell = race.run_cell("base_ctr", 0)
+
+    assert race.finished("base_ctr", 0).metrics == cell.metrics
+    assert race.finished("base_ctr", 1) is None

@@ -88,3 +88,36 @@ def test_a_cell_is_there_once_it_is_saved_and_comes_back_bit_for_bit(records, ba
         {"ctr_auc": 0.75},
         {"ctr": 0.2},
     )
+
+
+def test_settings_are_taken_over_from_another_race_and_say_so(records, base, tmp_path, make_data):
+    elsewhere = Records(tmp_path / "elsewhere", race_digest(make_data(label_share=0.1)))
+    frozen = elsewhere.freeze(tuned(base), base, BUDGET)
+
+    adopted = records.adopt(frozen, base, BUDGET)
+
+    assert adopted.settings == frozen.settings
+    assert adopted.valid_metrics == frozen.valid_metrics
+    assert adopted.tried == ()
+    assert adopted.digest != frozen.digest
+    assert records.is_frozen("base_ctr", base, BUDGET)
+
+
+def test_what_was_tried_stands_beside_what_was_chosen(records, base):
+    assert records.freeze(tuned(base), base, BUDGET).tried == (Checkpoint(0, 1, {"ctr_auc": 0.7}),)
+
+
+def test_a_race_is_found_by_its_share_of_labels(tmp_path, make_data):
+    for share, draw in ((1.0, 0), (0.1, 0), (0.1, 1)):
+        data = make_data(label_share=share, label_seed=draw)
+        name = race_digest(data)
+        Records(tmp_path / "experiments" / name[:16], name).describe(data)
+
+    found = Records.find(tmp_path, 0.1)
+
+    assert found.race == race_digest(make_data(label_share=0.1))
+
+
+def test_where_there_is_no_such_race_nothing_is_taken_over(tmp_path):
+    with pytest.raises(ModelStoreError, match=r"share of 0.3, of which there are 0. Run that race"):
+        Records.find(tmp_path, 0.3)

@@ -1,4 +1,5 @@
 import os
+import threading
 from dataclasses import replace
 from datetime import date
 
@@ -130,3 +131,25 @@ def test_models_cite_the_versions_they_were_trained_on_within_a_horizon(store):
 
     assert store.cited_versions(date(2022, 5, 2)) == {"training.samples": {4, 6}}
     assert store.cited_versions(date(2022, 5, 5)) == {}
+
+
+def test_who_asks_for_a_ticket_while_it_is_searched_waits_however_its_round_is_chosen(store):
+    key = TicketKey(
+        catalogue="c", network=NetworkConfig(), training=TrainingConfig(), pruning=PruneConfig(),
+        first=DAY, last=DAY, seed=0,
+    )  # fmt: skip
+    order = []
+
+    def ask():
+        with store.searching(replace(key, pruning=PruneConfig(choose="last")), "cvr"):
+            order.append("second")
+
+    second = threading.Thread(target=ask)
+    with store.searching(key, "cvr"):
+        with store.searching(key, "ctr"):  # another task's is another search
+            second.start()
+            second.join(timeout=0.2)
+        order.append("first")
+    second.join(timeout=10)
+
+    assert order == ["first", "second"]

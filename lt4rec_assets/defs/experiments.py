@@ -1,0 +1,216 @@
+"""Group ``experiments``: every row of the paper's Table 2 raced fairly, and what scarce labels change.
+
+``lt4rec race`` runs all of it in one command; in the UI rows and cells are partitions, to be backfilled.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from lt4rec_assets.gate import clear_failure
+from lt4rec_assets.metadata import markdown_table
+from lt4rec_assets.partitions import TRAINING_POOL
+from lt4rec_assets.project import Project
+from lt4rec_assets.resources import LakeResource
+from lt4rec_assets.trials import Cell, ExperimentsConfig, cells_of, shares_of
+from lt4rec_core.errors import ConfigError, Lt4recError
+from lt4rec_core.model.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from lt4rec_assets.research import Research
+    from lt4rec_core.experiments.records import Cell as Finished
+    from lt4rec_core.experiments.records import Frozen
+    from lt4rec_core.experiments.tuning import Checkpoint
+
+GROUP = "experiments"
+TUNED = dg.AssetKey([GROUP, "tuned_settings"])
+RUN = dg.AssetKey([GROUP, "variant_run"])
+COMPARISON = dg.AssetKey([GROUP, "offline_comparison"])
+SCARCITY = dg.AssetKey([GROUP, "label_scarcity"])
+
+
+class TuningRunConfig(dg.Config):
+    """The budget is ``[experiments]``'s in ``lt4rec.toml``, since every row must have the same."""
+
+    shares: list[float] = Field(
+        default=[],
+        description="Tune the row at these shares of the CVR labels only, of 1 and those in [experiments] "
+        "label_shares. Empty: at all that it is raced at.",
+    )
+
+
+def assets(project: Project) -> list[dg.AssetsDefinition]:
+    """Settings per row, then cells, then the tables over them."""
+    config = ExperimentsConfig.of(project.settings)
+    return [
+        _tuned_settings(project, config),
+        _variant_run(project, config),
+        _offline_comparison(project),
+        _label_scarcity(project),
+    ]
+
+
+def _samples_of_the_race(project: Project, config: ExperimentsConfig) -> dg.AssetDep:
+    """The days of the split; in a home that grows without a named last day, all there are."""
+    samples = ["training", "samples"]
+    try:
+        days = config.days(project.settings)
+    except ConfigError:
+        return dg.AssetDep(samples)
+    keys = [day.isoformat() for day in days]
+    return dg.AssetDep(samples, partition_mapping=dg.SpecificPartitionsPartitionMapping(keys))
+
+
+def _tuned_settings(project: Project, config: ExperimentsConfig) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=TUNED,
+        group_name=GROUP,
+        partitions_def=dg.StaticPartitionsDefinition(list(VARIANTS)),
+        pool=TRAINING_POOL,
+        deps=[_samples_of_the_race(project, config)],
+        kinds={"pytorch"},
+    )
+    def tuned_settings(
+        context: dg.AssetExecutionContext, config: TuningRunConfig, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        """The settings that a row won with on the validation day, frozen before any test day is scored.
+
+        Every row tries equally many; a row of the scarcity curve is tuned again at each share of labels.
+        What was frozen is reused as long as data, budget and the settings it starts from are the same.
+        """
+        from lt4rec_assets.research import Research
+
+        name, metadata = context.partition_key, dict[str, Any]()
+        with clear_failure():
+            research = Research.of(project, lake.open(project))
+            for share in config.shares or shares_of(research.config, name):
+                began = time.monotonic()
+                frozen = research.tune(name, share, _teller(context, share))
+                metadata |= _describe_frozen(frozen, share, time.monotonic() - began)
+        return dg.MaterializeResult(metadata=metadata)
+
+    return tuned_settings
+
+
+def _variant_run(project: Project, config: ExperimentsConfig) -> dg.AssetsDefinition:
+    cells = cells_of(config)
+    keys = {name: {cell.key for cell in cells if cell.variant == name} for name in VARIANTS}
+
+    @dg.asset(
+        key=RUN,
+        group_name=GROUP,
+        partitions_def=dg.StaticPartitionsDefinition([cell.key for cell in cells]),
+        pool=TRAINING_POOL,
+        # The seeds of a row stand together: one run reads the samples once for all of them.
+        backfill_policy=dg.BackfillPolicy.multi_run(config.seeds),
+        deps=[dg.AssetDep(TUNED, partition_mapping=dg.StaticPartitionMapping(keys))],
+        kinds={"pytorch"},
+    )
+    def variant_run(context: dg.AssetExecutionContext, lake: LakeResource) -> None:
+        """One cell of the race: a row refitted under one seed with frozen settings, scored on the test days.
+
+        Partitions are named share of CVR labels | row | seed. A finished cell is read, not run again; a cell
+        that fails takes no other along.
+        """
+        from lt4rec_assets.research import Research
+
+        wanted = [Cell.of(key) for key in context.partition_keys]
+        failed: dict[str, str] = {}
+        with clear_failure():
+            research = Research.of(project, lake.open(project))
+        for number, cell in enumerate(wanted, start=1):
+            try:
+                metadata = _run_cell(research, cell)
+            except Lt4recError as error:
+                failed[cell.key] = f"{type(error).__name__}: {error}"
+                context.log.error(f"{cell.key} failed: {failed[cell.key]}")
+                continue
+            context.log.info(f"{number} of {len(wanted)}: {cell.key} {_told(metadata)}")
+            context.add_asset_metadata(metadata, partition_key=cell.key)
+            if len(wanted) > 1:  # should another cell of this run fail, this one is on record
+                context.log_event(dg.AssetMaterialization(RUN, partition=cell.key, metadata=metadata))
+        if failed:
+            why = "; ".join(f"{key}: {reason}" for key, reason in failed.items())
+            raise dg.Failure(f"{len(failed)} of {len(wanted)} cells failed. {why}", allow_retries=False)
+
+    return variant_run
+
+
+def _offline_comparison(project: Project) -> dg.AssetsDefinition:
+    @dg.asset(key=COMPARISON, group_name=GROUP, deps=[RUN], kinds={"pytorch", "deltalake"})
+    def offline_comparison(lake: LakeResource) -> dg.MaterializeResult:
+        """Table 2: each complete row against its single-task reference, with intervals over seeds and users.
+
+        Beside it the paper's Figures 3 and 4 over all seeds. Published as ``experiments.offline_comparison``.
+        """
+        from lt4rec_assets.findings import publish_comparison, table_two_pictures
+        from lt4rec_assets.research import Research
+
+        with clear_failure():
+            opened = lake.open(project)
+            research = Research.of(project, opened)
+            metadata = publish_comparison(research, opened)
+            return dg.MaterializeResult(metadata={**metadata, **table_two_pictures(research)})
+
+    return offline_comparison
+
+
+def _label_scarcity(project: Project) -> dg.AssetsDefinition:
+    @dg.asset(key=SCARCITY, group_name=GROUP, deps=[RUN], kinds={"pytorch", "deltalake"})
+    def label_scarcity(lake: LakeResource) -> dg.MaterializeResult:
+        """MSE and AUC against the share of the CVR labels that is left, features recomputed without the rest.
+
+        Published as ``experiments.label_scarcity``.
+        """
+        from lt4rec_assets.findings import publish_scarcity
+        from lt4rec_assets.research import Research
+
+        with clear_failure():
+            opened = lake.open(project)
+            return dg.MaterializeResult(metadata=publish_scarcity(Research.of(project, opened), opened))
+
+    return label_scarcity
+
+
+def _teller(context: dg.AssetExecutionContext, share: float) -> "Callable[[Checkpoint], None]":
+    def tell(point: "Checkpoint") -> None:
+        metrics = ", ".join(f"{name} {value:.5f}" for name, value in point.metrics.items())
+        context.log.info(f"share {share:g}: trial {point.trial} after {point.epoch} passes: {metrics}")
+
+    return tell
+
+
+def _describe_frozen(frozen: "Frozen", share: float, seconds: float) -> dict[str, Any]:
+    at = "" if share == 1 else f"_at_{share:g}"
+    tried = [{"trial": p.trial, "passes": p.epoch, **p.metrics} for p in frozen.tried]
+    training = frozen.settings.training
+    return {
+        f"frozen_digest{at}": frozen.digest,
+        **{f"valid_{name}{at}": value for name, value in frozen.valid_metrics.items()},
+        f"passes{at}": frozen.settings.epochs,
+        f"seconds{at}": seconds,
+        f"settings{at}": dg.MetadataValue.json(frozen.settings.to_mapping()["training"]),
+        f"learning_rate{at}": training.learning_rate,
+        f"tried{at}": markdown_table(tried) if tried else dg.MetadataValue.md("taken over from another race"),
+    }
+
+
+def _run_cell(research: "Research", cell: Cell) -> dict[str, Any]:
+    began = time.monotonic()
+    reused = research.finished(cell) is not None
+    found: Finished = research.run(cell)
+    return {
+        **{name: float(value) for name, value in found.metrics.items()},
+        **{f"density_{task}": float(share) for task, share in found.densities.items()},
+        **{name: float(value) for name, value in found.calibration.items()},
+        "frozen_digest": found.frozen,
+        "reused": reused,
+        "seconds": time.monotonic() - began,
+    }
+
+
+def _told(metadata: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {metadata[name]:.5f}" for name in ("ctr_auc", "cvr_mse") if name in metadata)

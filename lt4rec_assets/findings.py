@@ -1,0 +1,121 @@
+"""What the race found, as tables in the lake and as pictures: the body of the experiments' summary assets."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lt4rec_assets.metadata import markdown_table, picture
+from lt4rec_assets.research import Research
+from lt4rec_core.data.lake import Lake
+from lt4rec_core.evaluation.plots import pruning_picture, scarcity_picture, sharing_picture
+from lt4rec_core.experiments.records import Cell
+from lt4rec_core.experiments.tables import comparison_rows, rows_table
+from lt4rec_core.model.masks import overlap
+from lt4rec_core.model.variants import SCARCITY_ROWS
+from lt4rec_core.training.tickets import Ticket
+
+COMPARISON, SCARCITY = "experiments.offline_comparison", "experiments.label_scarcity"
+TICKETS = "s_weight"
+"""The row whose tickets the figures show."""
+
+PARTS = ("shared", "only_first", "only_second", "unused")
+
+
+def publish_comparison(research: Research, lake: Lake) -> dict[str, Any]:
+    """Write Table 2 of the complete rows into the lake, and describe it.
+
+    Raises:
+        TrainingError: a single-task reference is not complete.
+    """
+    cells, missing = research.finished_cells(1.0)
+    rows = comparison_rows(research.split.test[-1], research.compare(1.0, cells), cells)
+    shown = ("variant", "metric", "value", "reference_value", "difference", "relative", "ci_low", "ci_high")
+    return {
+        **_publish(research, lake, COMPARISON, rows),
+        "table_2": markdown_table([{c: row[c] for c in (*shown, "p_holm", "density_cvr")} for row in rows]),
+        "rows_not_complete": ", ".join(missing) or "none",
+    }
+
+
+def publish_scarcity(research: Research, lake: Lake) -> dict[str, Any]:
+    """Write the scarcity curve into the lake, and describe it.
+
+    Raises:
+        TrainingError: a single-task reference is not complete at some share.
+    """
+    rows: list[dict[str, Any]] = []
+    cells: dict[float, list[Cell]] = {}
+    missing = []
+    for share in (1.0, *research.config.label_shares):
+        found, not_complete = research.finished_cells(share)
+        cells[share] = [cell for cell in found if cell.variant in SCARCITY_ROWS]
+        missing += [f"{share:g} {name}" for name in not_complete if name in SCARCITY_ROWS]
+        if cells[share]:
+            compared = research.compare(share, cells[share])
+            rows += comparison_rows(research.split.test[-1], compared, cells[share], label_share=share)
+    shown = ("label_share", "variant", "metric", "value", "relative", "ci_low", "ci_high", "p_holm")
+    return {
+        **_publish(research, lake, SCARCITY, rows),
+        "curve": picture(_curve(cells), "error against the share of CVR labels that is left"),
+        "table": markdown_table([{c: row[c] for c in shown} for row in rows]),
+        "cells_not_complete": ", ".join(missing) or "none",
+    }
+
+
+def table_two_pictures(research: Research) -> dict[str, Any]:
+    """Figures 3 and 4 over the seeds of one row, and how far its two tickets overlap."""
+    tickets = research.tickets(TICKETS)
+    pairs = list(zip(tickets["ctr"], tickets["cvr"], strict=True))
+    if not pairs:
+        return {}
+    overlaps = [overlap(ctr.mask, cvr.mask) for ctr, cvr in pairs]
+    layers = [layer.layer for layer in overlaps[0]]
+    counts = {
+        told: [round(np.mean([getattr(o[i], part) for o in overlaps])) for i in range(len(layers))]
+        for part, told in zip(PARTS, ("shared", "only ctr", "only cvr", "unused"), strict=True)
+    }
+    title = f"Who uses the weights: {TICKETS}, mean of {len(pairs)} seeds"
+    return {
+        "jaccard": float(np.mean([o[-1].jaccard for o in overlaps])),
+        "jaccard_by_chance": float(np.mean([o[-1].jaccard_by_chance for o in overlaps])),
+        "figure_3": picture(sharing_picture(layers, counts, title), "sharing per layer"),
+        "figure_4": picture(figure_four(tickets), "validation metric against remaining weights"),
+    }
+
+
+def figure_four(tickets: dict[str, list[Ticket]]) -> bytes:
+    """The validation metric of each round, mean over seeds with their range."""
+    metrics, spread = {}, {}
+    for task, found in tickets.items():
+        name = f"{task.upper()} {found[0].metric.upper()}"
+        values = np.array([[done.metric for done in ticket.rounds] for ticket in found])  # (seeds, rounds)
+        metrics[name] = values.mean(axis=0).tolist()
+        spread[name] = (values.min(axis=0).tolist(), values.max(axis=0).tolist())
+    densities = [done.density for done in tickets["ctr"][0].rounds]
+    n = len(tickets["ctr"])
+    return pruning_picture(densities, metrics, f"Algorithm 1: mean and range of {n} seeds", spread=spread)
+
+
+def _curve(cells: dict[float, list[Cell]]) -> bytes:
+    shares = [share for share, found in cells.items() if found]
+    panels: dict[str, dict[str, list[list[float]]]] = {}
+    for metric in ("cvr_mse", "ctr_auc"):
+        rows: dict[str, list[list[float]]] = {}
+        for name in SCARCITY_ROWS:
+            values = [_values(cells[share], name, metric) for share in shares]
+            if all(values):
+                rows[name] = values
+        panels[metric.replace("_", " ").upper()] = rows
+    return scarcity_picture(shares, panels)
+
+
+def _values(cells: Sequence[Cell], name: str, metric: str) -> list[float]:
+    return [cell.metrics[metric] for cell in cells if cell.variant == name and metric in cell.metrics]
+
+
+def _publish(research: Research, lake: Lake, table: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    file = next(each for each in research.learning.project.records if each.table == table)
+    found = rows_table(file, rows)
+    published = lake.publish(lake.stage(table, research.split.test[-1], found.to_reader()))
+    return {"dagster/row_count": published.n_rows, "delta_version": published.version, "table": table}

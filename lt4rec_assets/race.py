@@ -1,0 +1,170 @@
+"""``lt4rec race``: the cells of the experiments in one command, recorded in the ordinary Dagster instance.
+
+A row is tuned, then its seeds run, each as a run of its own: what fails takes nothing else along, and what is
+finished is not repeated. Several workers are several processes, a row each.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+
+from lt4rec_assets.backfill import QUIET, reason_of
+from lt4rec_assets.defs.experiments import COMPARISON, RUN, SCARCITY, TUNED
+from lt4rec_assets.graph import build_graph
+from lt4rec_assets.home import prepare_home
+from lt4rec_assets.outcome import Cell as Partition
+from lt4rec_assets.outcome import Outcome, name_of
+from lt4rec_assets.project import Project
+from lt4rec_assets.settings import Settings
+from lt4rec_assets.trials import Cell, ExperimentsConfig, cells_of
+from lt4rec_core.config import check
+from lt4rec_core.model.variants import SINGLE_TASK, get_variants
+
+RACE_TAG = "lt4rec/race"
+
+Say = Callable[[str], None]
+
+
+def run_race(
+    settings: Settings,
+    rows: Sequence[str],
+    shares: Sequence[float],
+    *,
+    say: Say,
+    workers: int = 1,
+    tables: bool = True,
+) -> Outcome:
+    """Tune and run rows, then write the tables over all finished cells.
+
+    Args:
+        settings: of the home.
+        rows: which; all if empty.
+        shares: at which shares of the CVR labels; all of ``[experiments] label_shares`` and 1 if empty.
+        say: where progress goes.
+        workers: how many processes run rows side by side; rows of single tasks come first, since tickets are
+            searched with their settings.
+        tables: whether to write the tables at the end.
+
+    Raises:
+        ConfigError: an unknown row or share, or no last day.
+    """
+    check(workers >= 1, f"--workers must be at least 1, got {workers}.")
+    get_variants(rows)
+    project = Project.of(settings)
+    config = ExperimentsConfig.of(settings)
+    config.days(settings)
+    known = (1.0, *config.label_shares)
+    unknown = [f"{share:g}" for share in shares if share not in known]
+    check(not unknown, f"--shares {', '.join(unknown)}: this home has {', '.join(f'{s:g}' for s in known)}.")
+    cells = [
+        cell
+        for cell in cells_of(config)
+        if (not rows or cell.variant in rows) and (not shares or cell.share in shares)
+    ]
+    prepare_home(project)
+    with dg.DagsterInstance.get() as instance:
+        race = RaceRun(project, instance, say)
+        if workers == 1:
+            race.cells(cells)
+        else:
+            race.side_by_side(cells, workers)
+        if tables:
+            race.tables()
+        return race.outcome
+
+
+class RaceRun:
+    """Runs cells in this process, or hands rows to others."""
+
+    def __init__(self, project: Project, instance: dg.DagsterInstance, say: Say) -> None:
+        self._job = build_graph(project).resolve_implicit_global_asset_job_def()
+        self._instance, self._say = instance, say
+        self._tags = {RACE_TAG: uuid4().hex[:8]}
+        self.outcome = Outcome()
+
+    def cells(self, cells: Sequence[Cell]) -> None:
+        """Each row's settings once, then its cells; what is tuned at one share is reused at the next call."""
+        tuned: set[str] = set()
+        for number, cell in enumerate(cells, start=1):
+            if cell.variant not in tuned:
+                tuned.add(cell.variant)
+                shares = list(dict.fromkeys(c.share for c in cells if c.variant == cell.variant))
+                self._run(TUNED, cell.variant, f"{cell.variant}: settings", {"shares": shares})
+            if (TUNED, cell.variant) in self.outcome.failed:
+                self.outcome.blocked[RUN, cell.key] = name_of((TUNED, cell.variant))
+                continue
+            self._run(RUN, cell.key, f"[{number}/{len(cells)}] {cell.key}")
+
+    def side_by_side(self, cells: Sequence[Cell], workers: int) -> None:
+        """The same in several processes, the single-task rows before the others."""
+        rows = list(dict.fromkeys(cell.variant for cell in cells))
+        shares = ",".join(f"{share:g}" for share in dict.fromkeys(cell.share for cell in cells))
+        for group in ([r for r in rows if r in SINGLE_TASK], [r for r in rows if r not in SINGLE_TASK]):
+            with ThreadPoolExecutor(workers) as pool:
+                ended = list(pool.map(lambda row: self._elsewhere(row, shares), group))
+            for row, status in zip(group, ended, strict=True):
+                for cell in (c for c in cells if c.variant == row):
+                    self._note(cell, status)
+
+    def tables(self) -> None:
+        """What the finished cells say, those of earlier races included."""
+        for key in (COMPARISON, SCARCITY):
+            self._run(key, None, key.path[-1])
+
+    def _elsewhere(self, row: str, shares: str) -> int:
+        command = [sys.executable, "-m", "lt4rec_assets.cli", "race", "--rows", row, "--shares", shares]
+        with subprocess.Popen([*command, "--cells-only"], stdout=subprocess.PIPE, text=True) as process:
+            for line in _lines(process):
+                if line.startswith((" ", "[", row)):
+                    self._say(line)
+        return process.returncode
+
+    def _note(self, cell: Cell, status: int) -> None:
+        """Take over what another process made of a cell: Dagster's records say so."""
+        done = self._instance.get_materialized_partitions(RUN)
+        if cell.key in done:
+            self.outcome.green.append((RUN, cell.key))
+        else:
+            self.outcome.failed[RUN, cell.key] = (
+                f"see above; its process ended with status {status}. Run the race again"
+            )
+
+    def _run(
+        self, key: dg.AssetKey, partition: str | None, told: str, config: dict[str, Any] | None = None
+    ) -> None:
+        ops = {key.to_python_identifier(): {"config": config}} if config else {}
+        result = self._job.execute_in_process(
+            instance=self._instance,
+            partition_key=partition,
+            asset_selection=[key],
+            run_config={**QUIET, "ops": ops},
+            tags=self._tags,
+            raise_on_error=False,
+        )
+        cell: Partition = (key, partition)
+        failures = [reason_of(event) for event in result.filter_events(lambda e: e.is_step_failure)]
+        if failures or not result.success:
+            self.outcome.failed[cell] = failures[0] if failures else "see the run in the UI"
+            self._say(f"    FAILED {name_of(cell)}: {self.outcome.failed[cell]}")
+            return
+        self.outcome.green.append(cell)
+        self._say(f"{told}  {_found(result)}")
+
+
+def _found(result: dg.ExecuteInProcessResult) -> str:
+    """The numbers of a materialisation that a reader of the command's output wants."""
+    (event,) = result.get_asset_materialization_events()
+    metadata = event.materialization.metadata
+    wanted = ("valid_ctr_auc", "valid_cvr_mse", "ctr_auc", "cvr_mse", "seconds")
+    numbers = {name: metadata[name].value for name in wanted if name in metadata}
+    return "  ".join(f"{name} {value:.5g}" for name, value in numbers.items())
+
+
+def _lines(process: "subprocess.Popen[str]") -> Iterator[str]:
+    for line in process.stdout or ():
+        yield line.rstrip("\n")

@@ -1,0 +1,27 @@
+-- The scarcity curve: rows of the race with a share of the CVR labels, against their single-task reference.
+--
+-- A header without a statement: Python fills this table from the finished cells of the race.
+--
+-- grain:   one share of labels, row and metric
+-- key:     label_share, metric, variant
+-- columns:
+--   dt               date     last test day
+--   label_share      double   share of the CVR labels that training saw; 1 is all
+--   variant          varchar  row of the race
+--   variant_group    varchar  paper, control, outside or beyond
+--   metric           varchar  ctr_auc, over all impressions, or cvr_mse, over clicks
+--   reference        varchar  row it is compared with
+--   n_seeds          bigint   pairs of runs behind the difference
+--   value            double   mean over seeds
+--   reference_value  double   the reference's mean
+--   difference       double   value less the reference's: below zero is better for an MSE, above for an AUC
+--   relative         double   difference as a share of the reference's value
+--   ci_low           double   lower end of the 95 % t interval of the difference, over seeds
+--   ci_high          double   its upper end
+--   p_value          double   of no difference, unadjusted
+--   p_holm           double   adjusted for all rows and metrics of the same share
+--   user_low         double   lower end of the 95 % interval over users of the test days; NULL if not drawn
+--   user_high        double   its upper end
+--   gap_closed       double   share of the reference's gap to the best reachable value; NULL if unknown
+--   density_ctr      double   mean share of the trunk that CTR sees; NULL where nothing is masked
+--   density_cvr      double   mean share of the trunk that CVR sees
