@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
+
 from lt4rec_assets.project import Project
 from lt4rec_assets.settings import dagster_home
+from lt4rec_core.data.lock import locked
 from lt4rec_core.errors import LakeError
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "dagster.yaml"
+READY = ".ready"
+"""File in ``DAGSTER_HOME`` that says that its databases are made."""
 
 
 def prepare_home(project: Project) -> None:
@@ -28,9 +33,23 @@ def prepare_home(project: Project) -> None:
         home.mkdir(parents=True, exist_ok=True)
         instance.mkdir(parents=True, exist_ok=True)
         project.claim_home()
+        os.environ["DAGSTER_HOME"] = str(instance)
+        if not (instance / READY).exists():
+            _lay_out(instance)
+
+
+def _lay_out(instance: Path) -> None:
+    """Copy the settings and make Dagster's databases, one process at a time.
+
+    Dagster makes its SQLite files by migrations, which fail where two processes run them at once.
+    """
+    with locked(instance / ".lock"):
         if not (instance / "dagster.yaml").exists():
             shutil.copyfile(TEMPLATE, instance / "dagster.yaml")
-    os.environ["DAGSTER_HOME"] = str(instance)
+        if not (instance / READY).exists():
+            with dg.DagsterInstance.get():
+                pass
+            (instance / READY).touch()
 
 
 @contextmanager

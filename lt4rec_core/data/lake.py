@@ -22,6 +22,7 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lt4rec_core.data.duck import connect_scratch, quoted, stream
+from lt4rec_core.data.lock import locked
 from lt4rec_core.data.snapshot import Snapshot, arrow_schema, difference, plain
 from lt4rec_core.data.sqlfile import SqlFile
 from lt4rec_core.data.staging import (
@@ -71,7 +72,8 @@ class Lake:
     def create(self, tables: Iterable[SqlFile]) -> None:
         """Create every table that is not there yet, and store the analysts' views. Idempotent.
 
-        All tables are created before anything is written: racing creations are the only conflicts days have.
+        All tables are created before anything is written, by one process at a time: racing creations would
+        both be committed, the second as a change of the table under its first writers.
 
         Raises:
             LakeError: the home cannot be written, or a table is there with other columns.
@@ -84,11 +86,13 @@ class Lake:
             )
         with self._writing(self.root):
             self.staging.mkdir(parents=True, exist_ok=True)
-            for table in tables:
-                if table.is_view:
-                    _write_atomically(self.views / f"{table.table}.sql", table.compiled_sql or "")
-                else:
-                    self._create_one(table)
+            self.root.mkdir(exist_ok=True)
+            with locked(self.root / ".lock"):
+                for table in tables:
+                    if table.is_view:
+                        _write_atomically(self.views / f"{table.table}.sql", table.compiled_sql or "")
+                    else:
+                        self._create_one(table)
 
     def _create_one(self, table: SqlFile) -> None:
         schema, path = arrow_schema(table.columns), self._path(table.table)
@@ -106,8 +110,6 @@ class Lake:
                     configuration={KEY: ",".join(table.order), KEEP_LOG[0]: KEEP_LOG[1]},
                     raise_if_key_not_exists=False,
                 )
-            except CommitFailedError:
-                pass  # another process was faster
             except DeltaError as error:
                 raise LakeError(f"cannot create {table.table} in {path}: {error}") from error
         there = self.snapshot(table.table).schema

@@ -5,12 +5,10 @@ under a name made of its digest; replacing the manifest is the one step that mak
 before it, the old model stands; killed after it, the new one. What a killed writer leaves, the next sweeps.
 """
 
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lt4rec_core.config import digest_of
+from lt4rec_core.data.lock import locked
 from lt4rec_core.errors import ModelStoreError
 
 MANIFEST = "manifest.json"
@@ -72,7 +71,7 @@ def publish(
     }  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
+        with locked(folder / ".lock"):
             _sweep(folder, keep=_named_by_manifest(folder))
             save_file(plain, folder / f".{named}.tmp")
             _into_place(folder / f".{named}.tmp", folder / named)
@@ -82,14 +81,6 @@ def publish(
     except OSError as error:
         raise ModelStoreError(f"Could not write into {folder}: {error}. Is the home writable?") from error
     return digest
-
-
-@contextmanager
-def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """One holder at a time. The system drops the lock of a holder that dies."""
-    with open(folder / name, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _into_place(temporary: Path, final: Path) -> None:

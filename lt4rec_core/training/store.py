@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lt4rec_core.data.lock import locked
 from lt4rec_core.errors import MissingParentError, ModelStoreError
 from lt4rec_core.model.masks import Mask, Weights, check_fits
 from lt4rec_core.training import modelfile
@@ -118,7 +119,7 @@ class ModelStore:
         search = replace(key, pruning=replace(key.pruning, choose="best"))
         folder = self.root / "ticket"
         folder.mkdir(parents=True, exist_ok=True)
-        with modelfile.locked(folder, f".{search.digest[:16]}-{task}.lock"):
+        with locked(folder / f".{search.digest[:16]}-{task}.lock"):
             yield
 
     def has_ticket(self, key: TicketKey, task: str) -> bool:

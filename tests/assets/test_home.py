@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
 import pytest
@@ -30,6 +31,18 @@ def test_dagster_accepts_the_template_and_runs_that_train_take_turns(tmp_path):
         assert instance.freshness_enabled
     assert concurrency.pool_config.default_pool_limit == 1
     assert concurrency.pool_config.pool_granularity.value == "run"
+
+
+def test_of_several_that_start_at_once_one_makes_dagsters_databases(tmp_path, monkeypatch):
+    project, real, opened = Project.of(make_settings(tmp_path)), dg.DagsterInstance.get, []
+    monkeypatch.setattr(dg.DagsterInstance, "get", lambda: opened.append(1) or real())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: prepare_home(project), range(4)))
+    prepare_home(project)
+
+    assert len(opened) == 1
+    assert list(tmp_path.rglob("runs.db"))
 
 
 def test_what_the_owner_changed_in_the_template_stays(tmp_path):

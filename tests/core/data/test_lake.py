@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def test_creating_is_idempotent(lake, table):
     assert lake.names() == ["samples.clicks"]
     assert lake.version("samples.clicks") == 0
     assert lake.days("samples.clicks") == []
+
+
+def test_of_several_that_start_at_once_one_creates_each_table(tmp_path, table):
+    start = threading.Barrier(4)
+
+    def create(_):
+        start.wait()
+        Lake(tmp_path / "home").create([table])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(create, range(4)))
+
+    assert Lake(tmp_path / "home").version("samples.clicks") == 0
 
 
 def test_a_table_that_is_there_with_other_columns_is_refused(lake, table):

@@ -1,5 +1,6 @@
 """Small homes, and ``lt4rec`` run over them as a user would: in a process of its own."""
 
+import itertools
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from lt4rec_core.data.lake import Lake
 
 BIN = Path(sys.executable).parent
 TICKET_DAYS = 2
+_numbers = itertools.count()
 PATIENCE = 1200
 """Seconds that any process may take, the server with all its tests included."""
 
@@ -89,7 +91,7 @@ class Home:
     @contextmanager
     def process(self, *arguments: str):
         """Start ``lt4rec`` in a session of its own; the session is ended on leaving, whatever happens."""
-        log = self.path.parent / "lt4rec.log"
+        log = self.path.parent / f"lt4rec-{next(_numbers)}.log"
         with open(log, "wb") as output:
             process = subprocess.Popen(
                 [str(BIN / "lt4rec"), *arguments],
