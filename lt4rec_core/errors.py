@@ -10,8 +10,9 @@
     ├── QualityError        a gate refused a partition
     ├── MaskError           a mask does not fit the network, or would empty a layer
     ├── TrainingError       nothing to train on, or a loss that is not finite
-    └── ModelStoreError     a model is missing, damaged or belongs to another chain
-        └── MissingParentError   yesterday's model is not there
+    ├── ModelStoreError     a model is missing, damaged or belongs to another chain
+    │   └── MissingParentError   yesterday's model is not there
+    └── ServingError        a ranker is asked what it cannot answer
 
 Each message has three beats: what is wrong, what was found, where to look.
 """
@@ -63,3 +64,7 @@ class ModelStoreError(Lt4recError):
 
 class MissingParentError(ModelStoreError):
     """Yesterday's model, which today's continues, is not there."""
+
+
+class ServingError(Lt4recError):
+    """A ranker is asked what it cannot answer: samples of another catalogue, an impossible request."""

@@ -140,6 +140,15 @@ def load_nets(store: ModelStore, chain: Chain, day: date) -> tuple[dict[str, Sha
     return state.nets, digest
 
 
+def load_state(store: ModelStore, chain: Chain, day: date) -> tuple[State, str]:
+    """A day's networks and optimisers, which say what they ever moved, and the model's digest; read only.
+
+    Raises:
+        ModelStoreError: the model is missing or damaged.
+    """
+    return _state_after(store, chain, day, None)
+
+
 def _before(day: date) -> date:
     return date.fromordinal(day.toordinal() - 1)
 

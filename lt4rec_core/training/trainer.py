@@ -143,14 +143,14 @@ def drop_unknown(net: SharedNet, batch: AnyBatch, share: float, generator: torch
     if not (layout.unknown_columns or layout.unknown_lists) or share == 0:
         return batch
     gone = torch.rand(len(batch.ids), generator=generator) < share
-    ids, lists = _set_missing(net, batch.ids, batch.lists, gone)
+    ids, lists = set_missing(net, batch.ids, batch.lists, gone)
     return batch._replace(ids=ids, lists=lists)
 
 
-def _set_missing(
+def set_missing(
     net: SharedNet, ids: Tensor, lists: dict[str, Tensor], gone: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Ids and lists with the features unknown when serving at 0 where ``gone`` (b,)."""
+    """Ids and lists with the features unknown when serving at 0, missing, where ``gone`` (b,)."""
     ids, lists = ids.clone(), dict(lists)
     for column in net.layout.unknown_columns:
         ids[gone, column] = 0
@@ -177,7 +177,7 @@ def predict(
     for start in range(0, len(samples), batch_size):
         part = slice(start, start + batch_size)
         ids, lists = samples.ids[part], {name: value[part] for name, value in samples.lists.items()}
-        ids, lists = _set_missing(net, ids, lists, torch.ones(len(ids), dtype=torch.bool))
+        ids, lists = set_missing(net, ids, lists, torch.ones(len(ids), dtype=torch.bool))
         lookup = net.lookup(ids, lists)
         inputs = net.interact(net.embed(lookup))
         for task in tasks:
