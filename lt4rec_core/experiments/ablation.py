@@ -104,8 +104,9 @@ def ablate(
 
 def _measure(race: Race, settings: FitSettings, seed: int) -> Mapping[str, float]:
     """Trained on the train days, judged on the validation days; kept below the race's records."""
-    identity = {"kind": "ablation", "settings": digest_of(settings.to_mapping()), "seed": seed}
-    folder = race.records.root / "ablations" / settings.variant / f"{identity['settings'][:16]}-{seed}"
+    digest = digest_of(settings.to_mapping())
+    identity = {"kind": "ablation", "settings": digest, "seed": seed}
+    folder = race.records.root / "ablations" / settings.variant / f"{digest[:16]}-{seed}"
     manifest = modelfile.read_manifest(folder, f"an ablation of {settings.variant!r}")
     if manifest is not None and manifest["identity"] == identity:
         return dict(manifest["metrics"])
