@@ -1,4 +1,4 @@
-"""``lt4rec demo | backfill | race | sql | versions | ui``: a few words beside Dagster's own command line."""
+"""``lt4rec demo | backfill | race | study | sql | versions | ui``, beside Dagster's own command line."""
 
 import argparse
 import os
@@ -81,6 +81,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     race.set_defaults(run=_race)
 
+    study = commands.add_parser(
+        "study", help="race on every data set, each in a home of its own below a folder"
+    )
+    study.add_argument("--into", type=Path, required=True, metavar="DIR", help="the folder of the homes")
+    study.add_argument("--kuairand", type=Path, metavar="DIR", help="where the KuaiRand logs lie")
+    study.add_argument("--only", type=_names, default=(), metavar="A,B", help="only these homes")
+    study.add_argument("--workers", type=int, default=1, metavar="N", help="processes side by side")
+    study.add_argument(
+        "--report", action="store_true", help="run nothing: print the tables of what is finished"
+    )
+    study.set_defaults(run=_study)
+
     sql = commands.add_parser("sql", help="ask the lake one SELECT, also while a backfill runs")
     sql.add_argument("query", help='as in "from evaluation.daily_metrics"; - reads it from standard input')
     sql.add_argument("--format", choices=FORMATS, default="table")
@@ -153,6 +165,19 @@ def _race(args: argparse.Namespace) -> int:
     for line in closing_lines(outcome):
         _say(line)
     return 0 if outcome.ok else 1
+
+
+def _study(args: argparse.Namespace) -> int:
+    if args.report:
+        from lt4rec_assets.study_report import report
+
+        print(report(args.into, args.kuairand), end="")
+        return 0
+    from lt4rec_assets.study import run_study
+
+    failed = run_study(args.into, args.kuairand, args.only, workers=args.workers, say=_say)
+    _say(f"FAILED in {', '.join(failed)}; run it again" if failed else "complete")
+    return 1 if failed else 0
 
 
 def _sql(args: argparse.Namespace) -> int:

@@ -38,6 +38,8 @@ ASSET_ROOMS = [
     "webhook",
     "backfill",
     "race",
+    "study",
+    "study_report",
     "automation",
     "definitions",
     "demo",

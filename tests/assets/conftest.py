@@ -10,6 +10,7 @@ from lt4rec_assets.backfill import Backfill
 from lt4rec_assets.definitions import build_definitions
 from lt4rec_assets.home import prepare_home
 from lt4rec_assets.project import Project
+from lt4rec_assets.race import run_race
 from lt4rec_assets.settings import read_settings
 from lt4rec_core.data.analyst import connect, query
 
@@ -27,6 +28,18 @@ hidden = [16, 8]
 
 [training]
 batch_size = 128
+"""
+RACE = """
+[pruning]
+n_pruning = 1
+q = 0.5
+
+[experiments]
+seeds = 2
+n_test = 1
+n_trials = 1
+max_epochs = 1
+label_shares = [0.5]
 """
 FIRST, LAST = date(2026, 1, 5), date(2026, 1, 9)
 
@@ -72,7 +85,7 @@ class Home:
     def latest(self, asset, partition=None):
         """The metadata of an asset's latest materialisation."""
         key = dg.AssetKey(asset.split("/"))
-        with dg.DagsterInstance.get() as instance:
+        with dg.DagsterInstance.from_config(str(self.project.settings.home / "dagster")) as instance:
             records = instance.fetch_materializations(
                 dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None),
                 limit=1,
@@ -81,9 +94,19 @@ class Home:
 
 
 @pytest.fixture(scope="session")
-def make_home():
-    """``make_home(folder, toml, **env)`` for homes that outlive a test; mind ``DAGSTER_HOME``."""
-    return lambda folder, toml=SMALL, **env: Home(make_settings(folder, toml, **env))
+def raced(tmp_path_factory):
+    """Four days, three rows raced at all and at half of the labels; add to it, but keep what is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DAGSTER_HOME", raising=False)
+        folder = tmp_path_factory.mktemp("raced")
+        home = Home(make_settings(folder, SMALL + RACE, LT4REC_END="2026-01-08"))
+        last = date(2026, 1, 8)
+        made = home.backfill(FIRST, last, "group:source or group:samples or group:features or group:training")
+        assert made.ok
+        home.raced = run_race(
+            home.project.settings, ("base_ctr", "base_cvr", "s_weight"), (), say=home.said.append
+        )
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,23 @@
+from lt4rec_assets.study import Member
+from lt4rec_assets.study_report import report
+
+
+def test_the_report_tells_what_is_finished_and_trains_nothing(raced, monkeypatch):
+    home = raced.project.settings.home
+    days = {"LT4REC_START": "2026-01-05", "LT4REC_END": "2026-01-08"}
+    names = ["simulator", *(f"simulator-data-{k}" for k in range(1, 5))]
+    (home.parent / "simulator").symlink_to(home)
+    monkeypatch.setattr(
+        "lt4rec_assets.study_report.members", lambda into, logs: [Member(name, days) for name in names]
+    )
+    monkeypatch.setattr("lt4rec_core.experiments.race.fit", None)
+
+    text = report(home.parent, None)
+
+    assert "## simulator" in text
+    assert "rows not complete: hard_sharing" in text
+    assert "| s_weight | cvr_mse |" in text
+    assert "### 50% of the CVR labels" in text
+    assert "Best reachable: ctr_auc 0." in text
+    assert "Not complete." in text  # of the data seeds only one is there
+    assert "| simulator | 100% | s_weight |" in text
