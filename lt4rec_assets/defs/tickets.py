@@ -1,6 +1,7 @@
 """Group ``tickets``: each task's mask, found once on the ticket window, and how the masks share the trunk."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -85,7 +86,7 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
     def sharing_report(store: ModelStoreResource) -> dg.MaterializeResult:
         """Which trunk weights are only CTR's, only CVR's, shared or unused, and how each search went.
 
-        The pictures are the paper's Figures 3 and 4.
+        The pictures are the paper's Figures 3 and 4. With further tasks each pair is told.
         """
         from lt4rec_assets.learning import Learning
         from lt4rec_core.evaluation.plots import sharing_picture
@@ -95,6 +96,10 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
             learning, models = Learning.of(project), store.open()
             tickets = {t.name: models.load_ticket(learning.ticket_key, t.name) for t in learning.tasks}
             layers = overlap(tickets["ctr"].mask, tickets["cvr"].mask)
+            pairs = [
+                _pair_row(a, b, overlap(tickets[a].mask, tickets[b].mask)[-1])
+                for a, b in combinations(tickets, 2)
+            ]
         total = layers[-1]
         return dg.MaterializeResult(
             metadata={
@@ -102,6 +107,7 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
                 "jaccard_by_chance": total.jaccard_by_chance,
                 **{f"density_{name}": found.density for name, found in tickets.items()},
                 "layers": markdown_table([_layer_row(layer) for layer in layers]),
+                "pairs_of_tasks": markdown_table(pairs),
                 "sharing_picture": picture(
                     sharing_picture([layer.layer for layer in layers], _counts(layers)), "sharing per layer"
                 ),
@@ -180,6 +186,15 @@ def _describe(found: "Ticket") -> dict[str, Any]:
                 for r in found.rounds
             ]
         ),
+    }
+
+
+def _pair_row(first: str, second: str, total: "Overlap") -> dict[str, Any]:
+    return {
+        "tasks": f"{first}, {second}",
+        "shared": total.shared,
+        "Jaccard": total.jaccard,
+        "by chance": total.jaccard_by_chance,
     }
 
 

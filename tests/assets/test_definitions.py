@@ -33,6 +33,7 @@ def test_sharing_is_reported_with_pictures(filled):
     assert 0 < metadata["density_ctr"].value < 1
     assert 0 <= metadata["jaccard"].value <= 1
     assert metadata["sharing_picture"].value.startswith("![sharing per layer](data:image/png;base64,")
+    assert "| ctr, cvr |" in metadata["pairs_of_tasks"].value
 
 
 def load(tmp_path, **env):
