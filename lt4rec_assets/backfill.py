@@ -4,9 +4,12 @@ A day costs a fraction of a second instead of a process with its imports. What f
 depends on it, by partition, and nothing else.
 """
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -20,14 +23,17 @@ from lt4rec_assets.graph import beta_features, build_graph
 from lt4rec_assets.home import prepare_home
 from lt4rec_assets.outcome import Cell, Outcome, name_of
 from lt4rec_assets.project import Project
-from lt4rec_assets.settings import Settings
-from lt4rec_core.errors import ConfigError
+from lt4rec_assets.settings import Settings, dagster_home
+from lt4rec_core.data.disk import MAKE_ROOM, is_full
+from lt4rec_core.errors import ConfigError, LakeError, Lt4recError
 from lt4rec_core.quality.suites import CHECKS
 from lt4rec_core.quality.waivers import Waiver, check_waivers
 
 SAMPLES = dg.AssetKey(["training", "samples"])
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 BACKFILL_TAG = "lt4rec/backfill"
+CRAMPED_BYTES = 2 * 2**20
+"""Less room than Dagster's databases need to write down one run."""
 
 
 @dataclass(frozen=True)
@@ -320,12 +326,32 @@ def run_backfill(
     """
     waivers = read_waivers(waive, first, last)
     project = Project.of(settings)
-    prepare_home(project)
-    definitions = build_graph(project)
-    tags = {BACKFILL_TAG: uuid4().hex[:8]}
-    with dg.DagsterInstance.get() as instance:
-        backfill = Backfill(definitions, project, instance, say=say, tags=tags, waivers=waivers)
-        return backfill.run(first, last, select)
+    with _clear_about_a_full_disk(settings):
+        prepare_home(project)
+        definitions = build_graph(project)
+        tags = {BACKFILL_TAG: uuid4().hex[:8]}
+        with dg.DagsterInstance.get() as instance:
+            backfill = Backfill(definitions, project, instance, say=say, tags=tags, waivers=waivers)
+            return backfill.run(first, last, select)
+
+
+@contextmanager
+def _clear_about_a_full_disk(settings: Settings) -> Iterator[None]:
+    """Dagster writes down what a run does; where it finds no room, its error is a page of traceback."""
+    try:
+        yield
+    except Exception as error:
+        records = dagster_home(settings.home)
+        # SQLite calls it an I/O error where it cannot even begin to write.
+        if isinstance(error, Lt4recError) or not (is_full(error) or _is_cramped(records)):
+            raise
+        raise LakeError(
+            f"the disk is full: {records} cannot be written, where Dagster keeps its records. {MAKE_ROOM}"
+        ) from error
+
+
+def _is_cramped(folder: Path) -> bool:
+    return folder.exists() and shutil.disk_usage(folder).free < CRAMPED_BYTES
 
 
 def reason_of(event: dg.DagsterEvent) -> str:

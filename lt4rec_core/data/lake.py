@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.data.duck import connect_scratch, quoted, stream
 from lt4rec_core.data.lock import locked
 from lt4rec_core.data.snapshot import Snapshot, arrow_schema, difference, plain
@@ -343,15 +344,17 @@ class Lake:
                     f"{error.filename or error} is gone: {table} of {day} was published or discarded. "
                     "Stage it again."
                 ) from error
-            except CommitFailedError as error:
+            except (DeltaError, pa.ArrowException) as error:
+                if is_full(error):
+                    raise LakeError(self._no_room(self._path(table))) from error
+                if not isinstance(error, CommitFailedError):
+                    raise LakeError(f"{table} of {day} cannot be published: {error}") from error
                 if attempt == ATTEMPTS:
                     raise LakeConflictError(
                         f"{table} of {day} lost {ATTEMPTS} commits to other writers: {error}. "
                         "Is another backfill writing the same day?"
                     ) from error
                 time.sleep(random.uniform(0.5, 1) * min(0.05 * 2**attempt, 5))
-            except (DeltaError, pa.ArrowException) as error:
-                raise LakeError(f"{table} of {day} cannot be published: {error}") from error
         raise AssertionError
 
     def discard(self, staged: Staged) -> None:
@@ -375,10 +378,15 @@ class Lake:
             yield
         except OSError as error:
             where = error.filename or path
+            if is_full(error):
+                raise LakeError(self._no_room(where)) from error
             raise LakeError(
                 f"cannot write {where}: {error.strerror or error}. "
                 f"LT4REC_HOME is {self.home}: may this user write there, and is there room?"
             ) from error
+
+    def _no_room(self, path: Path | str) -> str:
+        return f"the disk is full: {path} cannot be written. LT4REC_HOME is {self.home}. {MAKE_ROOM}"
 
 
 def _only_day(reader: pa.RecordBatchReader, table: str, day: date) -> Iterator[pa.RecordBatch]:

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from lt4rec_core.data.csvfile import unreadable_csv
+from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.data.duck import first_line, quoted, stream
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.raw import open_raw
@@ -211,6 +212,8 @@ class _Rows:
 
     def _explained(self, error: Exception) -> Exception:
         """Whose fault it is: what does not bind is the SQL file's, a failing value may be the source's."""
+        if is_full(error):
+            return LakeError(f"the disk is full: {self.sqlfile.table} of {self.day} spilled. {MAKE_ROOM}")
         if unreadable := unreadable_csv(error):
             return unreadable
         text = f"{self.sqlfile.path} failed on {self.day}: {first_line(error)}."

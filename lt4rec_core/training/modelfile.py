@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lt4rec_core.config import digest_of
+from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.data.lock import locked
 from lt4rec_core.errors import ModelStoreError
 
@@ -72,13 +73,19 @@ def publish(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock"):
-            _sweep(folder, keep=_named_by_manifest(folder))
-            save_file(plain, folder / f".{named}.tmp")
-            _into_place(folder / f".{named}.tmp", folder / named)
-            (folder / f".{MANIFEST}.tmp").write_text(json.dumps(manifest, indent=2) + "\n")
-            _into_place(folder / f".{MANIFEST}.tmp", folder / MANIFEST)
-            _sweep(folder, keep=named)
-    except OSError as error:
+            try:
+                _sweep(folder, keep=_named_by_manifest(folder))
+                save_file(plain, folder / f".{named}.tmp")
+                _into_place(folder / f".{named}.tmp", folder / named)
+                (folder / f".{MANIFEST}.tmp").write_text(json.dumps(manifest, indent=2) + "\n")
+                _into_place(folder / f".{MANIFEST}.tmp", folder / MANIFEST)
+                _sweep(folder, keep=named)
+            finally:  # what could not be written to its end
+                for path in folder.glob(".*.tmp"):
+                    path.unlink()
+    except (OSError, SafetensorError) as error:
+        if is_full(error):
+            raise ModelStoreError(f"the disk is full: {folder} cannot be written. {MAKE_ROOM}") from error
         raise ModelStoreError(f"Could not write into {folder}: {error}. Is the home writable?") from error
     return digest
 

@@ -91,7 +91,7 @@ class Home:
     @contextmanager
     def process(self, *arguments: str):
         """Start ``lt4rec`` in a session of its own; the session is ended on leaving, whatever happens."""
-        log = self.path.parent / f"lt4rec-{next(_numbers)}.log"
+        log = new_log(self)
         with open(log, "wb") as output:
             process = subprocess.Popen(
                 [str(BIN / "lt4rec"), *arguments],
@@ -120,7 +120,9 @@ class Home:
 class Started:
     """A running ``lt4rec``."""
 
-    process: subprocess.Popen
+    process: Any
+    """A ``Popen``, or what is like it."""
+
     log: Path
     started: float = field(default_factory=time.monotonic)
 
@@ -139,7 +141,12 @@ class Started:
         end_session(self.process)
 
 
-def end_session(process: subprocess.Popen, first: int = signal.SIGKILL, patience: float = 30) -> None:
+def new_log(home: Home) -> Path:
+    """A file for what a process over this home prints."""
+    return home.path.parent / f"lt4rec-{next(_numbers)}.log"
+
+
+def end_session(process: Any, first: int = signal.SIGKILL, patience: float = 30) -> None:
     """End a process that leads a session, and whatever else lives in that session; wait until it is gone.
 
     Args:
@@ -179,7 +186,7 @@ def _members(session: int) -> list[int]:
     return found
 
 
-def simulated_home(folder: Path, n_days: int = 5) -> Home:
+def simulated_home(folder: Path, n_days: int = 10) -> Home:
     """A home of the simulator, of days small enough to be made in seconds."""
     start = date(2026, 1, 5)
     return Home(folder / "home", start, start + timedelta(days=n_days - 1))
