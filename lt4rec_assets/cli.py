@@ -79,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     race.add_argument(
         "--cells-only", action="store_true", help="leave out the tables over the finished cells"
     )
+    race.add_argument(
+        "--ablate",
+        type=_names,
+        default=(),
+        metavar="A,B",
+        help="take these rows apart on the validation days",
+    )
     race.set_defaults(run=_race)
 
     study = commands.add_parser(
@@ -160,7 +167,13 @@ def _race(args: argparse.Namespace) -> int:
     from lt4rec_assets.race import run_race
 
     outcome = run_race(
-        read_settings(), args.rows, args.shares, say=_say, workers=args.workers, tables=not args.cells_only
+        read_settings(),
+        args.rows,
+        args.shares,
+        say=_say,
+        workers=args.workers,
+        tables=not args.cells_only,
+        ablate=args.ablate,
     )
     for line in closing_lines(outcome):
         _say(line)

@@ -1,6 +1,8 @@
 """What the race found, as tables in the lake and as pictures: the body of the experiments' summary assets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from lt4rec_assets.metadata import markdown_table, picture
 from lt4rec_assets.research import Research
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.evaluation.plots import pruning_picture, scarcity_picture, sharing_picture
+from lt4rec_core.experiments.ablation import ablate
 from lt4rec_core.experiments.records import Cell
 from lt4rec_core.experiments.tables import comparison_rows, rows_table
 from lt4rec_core.model.masks import overlap
@@ -16,6 +19,7 @@ from lt4rec_core.model.variants import SCARCITY_ROWS
 from lt4rec_core.training.tickets import Ticket
 
 COMPARISON, SCARCITY = "experiments.offline_comparison", "experiments.label_scarcity"
+ABLATIONS = "experiments.ablations"
 TICKETS = "s_weight"
 """The row whose tickets the figures show."""
 
@@ -32,7 +36,7 @@ def publish_comparison(research: Research, lake: Lake) -> dict[str, Any]:
     rows = comparison_rows(research.split.test[-1], research.compare(1.0, cells), cells)
     shown = ("variant", "metric", "value", "reference_value", "difference", "relative", "ci_low", "ci_high")
     return {
-        **_publish(research, lake, COMPARISON, rows),
+        **_publish(research, lake, COMPARISON, rows, research.split.test[-1]),
         "table_2": markdown_table([{c: row[c] for c in (*shown, "p_holm", "density_cvr")} for row in rows]),
         "rows_not_complete": ", ".join(missing) or "none",
     }
@@ -56,10 +60,33 @@ def publish_scarcity(research: Research, lake: Lake) -> dict[str, Any]:
             rows += comparison_rows(research.split.test[-1], compared, cells[share], label_share=share)
     shown = ("label_share", "variant", "metric", "value", "relative", "ci_low", "ci_high", "p_holm")
     return {
-        **_publish(research, lake, SCARCITY, rows),
+        **_publish(research, lake, SCARCITY, rows, research.split.test[-1]),
         "curve": picture(_curve(cells), "error against the share of CVR labels that is left"),
         "table": markdown_table([{c: row[c] for c in shown} for row in rows]),
         "cells_not_complete": ", ".join(missing) or "none",
+    }
+
+
+def publish_ablations(
+    research: Research,
+    lake: Lake,
+    names: Sequence[str],
+    on_fit: Callable[[str, int, Mapping[str, float]], None],
+) -> dict[str, Any]:
+    """Change one thing of each row at a time, on the validation days, and write what came of it.
+
+    Raises:
+        ConfigError: no such row.
+    """
+    day, race = research.split.valid[-1], research.race()
+    rows = []
+    for name in names:
+        found = ablate(race, name, range(research.config.seeds), on_fit=on_fit)
+        rows += [{"dt": day, **asdict(each)} for each in found]
+    shown = ("variant", "change", "metric", "value", "difference", "ci_low", "ci_high")
+    return {
+        **_publish(research, lake, ABLATIONS, rows, day),
+        "table": markdown_table([{c: row[c] for c in shown} for row in rows]),
     }
 
 
@@ -114,8 +141,10 @@ def _values(cells: Sequence[Cell], name: str, metric: str) -> list[float]:
     return [cell.metrics[metric] for cell in cells if cell.variant == name and metric in cell.metrics]
 
 
-def _publish(research: Research, lake: Lake, table: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _publish(
+    research: Research, lake: Lake, table: str, rows: list[dict[str, Any]], day: date
+) -> dict[str, Any]:
     file = next(each for each in research.learning.project.records if each.table == table)
     found = rows_table(file, rows)
-    published = lake.publish(lake.stage(table, research.split.test[-1], found.to_reader()))
+    published = lake.publish(lake.stage(table, day, found.to_reader()))
     return {"dagster/row_count": published.n_rows, "delta_version": published.version, "table": table}

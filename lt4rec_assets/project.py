@@ -35,7 +35,12 @@ TABLES = (
 )
 """Every daily table that an asset makes, in the order data flows."""
 
-RECORDS = ("quality.check_history", "experiments.offline_comparison", "experiments.label_scarcity")
+RECORDS = (
+    "quality.check_history",
+    "experiments.offline_comparison",
+    "experiments.label_scarcity",
+    "experiments.ablations",
+)
 """What is written down beside the daily tables."""
 
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 import dagster as dg
 
 from lt4rec_assets.backfill import QUIET, reason_of
-from lt4rec_assets.defs.experiments import COMPARISON, RUN, SCARCITY, TUNED
+from lt4rec_assets.defs.experiments import ABLATIONS, COMPARISON, RUN, SCARCITY, TUNED
 from lt4rec_assets.graph import build_graph
 from lt4rec_assets.home import prepare_home
 from lt4rec_assets.outcome import Cell as Partition
@@ -38,6 +38,7 @@ def run_race(
     say: Say,
     workers: int = 1,
     tables: bool = True,
+    ablate: Sequence[str] = (),
 ) -> Outcome:
     """Tune and run rows, then write the tables over all finished cells.
 
@@ -49,12 +50,13 @@ def run_race(
         workers: how many processes run rows side by side; rows of single tasks come first, since tickets are
             searched with their settings.
         tables: whether to write the tables at the end.
+        ablate: run no cell, but take these rows apart on the validation days.
 
     Raises:
         ConfigError: an unknown row or share, or no last day.
     """
     check(workers >= 1, f"--workers must be at least 1, got {workers}.")
-    get_variants(rows)
+    get_variants((*rows, *ablate))
     project = Project.of(settings)
     config = ExperimentsConfig.of(settings)
     config.days(settings)
@@ -69,6 +71,9 @@ def run_race(
     prepare_home(project)
     with dg.DagsterInstance.get() as instance:
         race = RaceRun(project, instance, say)
+        if ablate:
+            race.ablations(ablate)
+            return race.outcome
         if workers == 1:
             race.cells(cells)
         else:
@@ -115,6 +120,10 @@ class RaceRun:
         """What the finished cells say, those of earlier races included."""
         for key in (COMPARISON, SCARCITY):
             self._run(key, None, key.path[-1])
+
+    def ablations(self, rows: Sequence[str]) -> None:
+        """Rows with one thing changed."""
+        self._run(ABLATIONS, None, "ablations", {"rows": list(rows)})
 
     def _elsewhere(self, row: str, shares: str) -> int:
         command = [sys.executable, "-m", "lt4rec_assets.cli", "race", "--rows", row, "--shares", shares]

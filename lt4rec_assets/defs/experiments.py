@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -30,6 +30,7 @@ TUNED = dg.AssetKey([GROUP, "tuned_settings"])
 RUN = dg.AssetKey([GROUP, "variant_run"])
 COMPARISON = dg.AssetKey([GROUP, "offline_comparison"])
 SCARCITY = dg.AssetKey([GROUP, "label_scarcity"])
+ABLATIONS = dg.AssetKey([GROUP, "ablations"])
 
 
 class TuningRunConfig(dg.Config):
@@ -42,6 +43,15 @@ class TuningRunConfig(dg.Config):
     )
 
 
+class AblationConfig(dg.Config):
+    """Which rows are taken apart."""
+
+    rows: list[str] = Field(
+        default=["base_ctr", "base_cvr", "s_weight_fixed_sparsity"],
+        description="Rows of which one thing is changed at a time: network, loss, optimiser, passes.",
+    )
+
+
 def assets(project: Project) -> list[dg.AssetsDefinition]:
     """Settings per row, then cells, then the tables over them."""
     config = ExperimentsConfig.of(project.settings)
@@ -50,6 +60,7 @@ def assets(project: Project) -> list[dg.AssetsDefinition]:
         _variant_run(project, config),
         _offline_comparison(project),
         _label_scarcity(project),
+        _ablations(project),
     ]
 
 
@@ -173,6 +184,31 @@ def _label_scarcity(project: Project) -> dg.AssetsDefinition:
             return dg.MaterializeResult(metadata=publish_scarcity(Research.of(project, opened), opened))
 
     return label_scarcity
+
+
+def _ablations(project: Project) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=ABLATIONS, group_name=GROUP, deps=[TUNED], pool=TRAINING_POOL, kinds={"pytorch", "deltalake"}
+    )
+    def ablations(
+        context: dg.AssetExecutionContext, config: AblationConfig, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        """What each choice is worth: rows with one thing changed, on the validation days.
+
+        Published as ``experiments.ablations``. What was measured before is not measured again.
+        """
+        from lt4rec_assets.findings import publish_ablations
+        from lt4rec_assets.research import Research
+
+        def tell(change: str, seed: int, metrics: Mapping[str, float]) -> None:
+            context.log.info(f"{change or 'as frozen'}, seed {seed}: {_told(dict(metrics))}")
+
+        with clear_failure():
+            opened = lake.open(project)
+            metadata = publish_ablations(Research.of(project, opened), opened, config.rows, tell)
+            return dg.MaterializeResult(metadata=metadata)
+
+    return ablations
 
 
 def _teller(context: dg.AssetExecutionContext, share: float) -> "Callable[[Checkpoint], None]":

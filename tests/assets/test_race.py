@@ -92,3 +92,13 @@ def test_a_cell_that_fails_takes_no_other_along(raced, monkeypatch):
     assert [partition for _, partition in outcome.failed] == ["1|full_sharing|0"]
     assert "this seed went wrong" in next(iter(outcome.failed.values()))
     assert keys_of(outcome, "variant_run") == ["1|full_sharing|1"]
+
+
+def test_a_row_is_taken_apart_on_the_validation_day(raced):
+    outcome = run_race(raced.project.settings, (), (), say=lambda line: None, ablate=("base_cvr",))
+
+    assert outcome.ok, outcome.failed
+    found = raced.ask("select dt, variant, change, n_seeds from experiments.ablations order by change")
+    assert {str(day) for day, *_ in found} == {"2026-01-07"}
+    assert {(variant, n) for _, variant, _, n in found} == {("base_cvr", 2)}
+    assert {"the other CVR loss", "2 passes"} <= {change for _, _, change, _ in found}

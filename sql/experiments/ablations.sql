@@ -1,0 +1,16 @@
+-- What each choice is worth: a row of the race with one thing changed, on the validation days.
+--
+-- A header without a statement: Python fills this table. The test days are not looked at.
+--
+-- grain:   one row of the race, change and metric
+-- key:     variant, change, metric
+-- columns:
+--   dt          date     last validation day
+--   variant     varchar  row of the race
+--   change      varchar  the one thing that is not as the row was frozen
+--   metric      varchar  ctr_auc, over all impressions, or cvr_mse, over clicks
+--   n_seeds     bigint   pairs of runs behind the difference
+--   value       double   mean over seeds, with the change
+--   difference  double   to the row as it was frozen: below zero is better for an MSE, above for an AUC
+--   ci_low      double   lower end of the 95 % t interval of the difference, over seeds
+--   ci_high     double   its upper end
