@@ -109,6 +109,16 @@ class _PairDots(torch.autograd.Function):
         return torch.bmm(both, fields), None, None
 
 
+class PerTask(nn.ModuleDict):
+    """A module per task, whatever the task is called: a ModuleDict refuses the names of its methods.
+
+    ``forward`` is such a name, and a task.
+    """
+
+    def __setitem__(self, task: str, module: nn.Module) -> None:
+        self._modules[task] = module
+
+
 class SharedNet(nn.Module):
     """One embedding table and one trunk for all tasks, and a logit layer for each.
 
@@ -162,7 +172,7 @@ class SharedNet(nn.Module):
         """Make what stands above the interaction."""
         widths = (n_inputs, *self.config.hidden)
         self.trunk = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(widths))
-        self.logits = nn.ModuleDict({task: nn.Linear(widths[-1], 1) for task in self.tasks})
+        self.logits = PerTask({task: nn.Linear(widths[-1], 1) for task in self.tasks})
 
     def _pairs(self) -> tuple[Tensor, Tensor]:
         """The pairs of fields that meet, as two index vectors."""

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from lt4rec_core.config import check
 from lt4rec_core.errors import MaskError
-from lt4rec_core.model.network import SharedNet
+from lt4rec_core.model.network import PerTask, SharedNet
 from lt4rec_core.model.tasks import ENTIRE_SPACE
 
 SHARED_EXPERTS, OWN_EXPERTS, MMOE_EXPERTS = 2, 1, 4
@@ -62,8 +62,8 @@ class HardSharingNet(UnmaskedNet):
 
     def _build(self, n_inputs: int) -> None:
         widths = (n_inputs, *self.config.hidden)
-        self.trunks = nn.ModuleDict({task: _layers(widths) for task in self.tasks})
-        self.logits = nn.ModuleDict({task: nn.Linear(widths[-1], 1) for task in self.tasks})
+        self.trunks = PerTask({task: _layers(widths) for task in self.tasks})
+        self.logits = PerTask({task: nn.Linear(widths[-1], 1) for task in self.tasks})
 
     def hidden(self, task: str, x: Tensor) -> Tensor:
         """The task's own trunk."""
@@ -91,10 +91,10 @@ class MmoeNet(UnmaskedNet):
     def _build(self, n_inputs: int) -> None:
         widths = (n_inputs, *_expert_widths(self.config.hidden))
         self.experts = nn.ModuleList(_layers(widths) for _ in range(MMOE_EXPERTS))
-        self.gates = nn.ModuleDict({task: nn.Linear(n_inputs, MMOE_EXPERTS) for task in self.tasks})
+        self.gates = PerTask({task: nn.Linear(n_inputs, MMOE_EXPERTS) for task in self.tasks})
         top = (widths[-1], self.config.hidden[-1])
-        self.towers = nn.ModuleDict({task: _layers(top) for task in self.tasks})
-        self.logits = nn.ModuleDict({task: nn.Linear(top[-1], 1) for task in self.tasks})
+        self.towers = PerTask({task: _layers(top) for task in self.tasks})
+        self.logits = PerTask({task: nn.Linear(top[-1], 1) for task in self.tasks})
 
     def hidden(self, task: str, x: Tensor) -> Tensor:
         """The task's tower over its mixture of the experts."""
@@ -122,11 +122,11 @@ class PleNet(UnmaskedNet):
             gates = {task: nn.Linear(n, n_seen) for task in self.tasks}
             if level < len(widths):
                 gates["shared"] = nn.Linear(n, n_all)
-            self.levels.append(nn.ModuleDict(experts))
-            self.gates.append(nn.ModuleDict(gates))
+            self.levels.append(PerTask(experts))
+            self.gates.append(PerTask(gates))
         top = (widths[-1], self.config.hidden[-1])
-        self.towers = nn.ModuleDict({task: _layers(top) for task in self.tasks})
-        self.logits = nn.ModuleDict({task: nn.Linear(top[-1], 1) for task in self.tasks})
+        self.towers = PerTask({task: _layers(top) for task in self.tasks})
+        self.logits = PerTask({task: nn.Linear(top[-1], 1) for task in self.tasks})
 
     def task_parameters(self, task: str) -> dict[str, nn.Parameter]:
         """Below the last level a task sees the other tasks' experts through the shared flow.

@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from lt4rec_core.model.network import NetworkConfig, SharedNet
+from lt4rec_core.model.tasks import KNOWN_TASKS
+from lt4rec_core.training.trainer import predict
 
 
 def net_of(catalogue, config, tasks=("ctr", "cvr"), seed=0):
@@ -124,3 +126,14 @@ def test_a_view_is_seen_by_its_task_alone_beside_what_all_share(catalogue, small
     assert torch.equal(net.interact(shared, "ctr")[:, :n], plain.interact(shared))
     assert not net.interact(shared, "ctr")[:, n:].any()
     assert torch.equal(net.interact(private, "cvr")[:, n:], private[..., 4:].flatten(1))
+
+
+def test_every_known_task_can_have_a_logit_layer_whatever_it_is_called(
+    catalogue, small_network, make_samples
+):
+    net = net_of(catalogue, small_network, tasks=tuple(KNOWN_TASKS))
+
+    scores = predict(net, make_samples(5), KNOWN_TASKS)
+
+    assert set(scores) == set(KNOWN_TASKS)
+    assert {f"logits.{task}.weight" for task in KNOWN_TASKS} <= set(net.state_dict())
