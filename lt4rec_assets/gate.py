@@ -18,7 +18,13 @@ from lt4rec_assets.metadata import describe_published, markdown_table
 from lt4rec_assets.project import Project
 from lt4rec_core.data.lake import Lake, Published
 from lt4rec_core.data.staging import Staged
-from lt4rec_core.errors import LakeConflictError, LakeError, Lt4recError, QualityError
+from lt4rec_core.errors import (
+    LakeConflictError,
+    LakeError,
+    Lt4recError,
+    QualityError,
+    SourceChangedError,
+)
 from lt4rec_core.quality.history import record_audit
 from lt4rec_core.quality.published import PUBLISHED_CHECKS, check_published
 from lt4rec_core.quality.suites import CHECKS, CheckResult
@@ -181,13 +187,13 @@ def clear_failure() -> Iterator[None]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: another writer was faster, or the disk or the network was busy.
+    """Whether trying again may help: another writer was faster, a log was being replaced, a disk was busy.
 
     A full disk, a missing file or a refused permission is none of that, and neither is a gate that refused.
     """
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, LakeConflictError | ConnectionError | TimeoutError):
+        if isinstance(cause, LakeConflictError | SourceChangedError | ConnectionError | TimeoutError):
             return True
         if isinstance(cause, OSError) and cause.errno in TRANSIENT:
             return True

@@ -3,6 +3,7 @@
     Lt4recError
     ├── ConfigError         a setting, a TOML file or a catalogue says something impossible
     ├── SourceError         the files of a source are missing, unreadable or not as declared
+    │   └── SourceChangedError  a file changed while it was read
     ├── SqlFileError        a .sql file's header and its statement do not fit
     ├── LakeError           a table cannot be read, staged or published
     │   ├── LakeConflictError  other writers of the same day were faster each time
@@ -28,6 +29,10 @@ class ConfigError(Lt4recError):
 
 class SourceError(Lt4recError):
     """The files of a source are missing, unreadable or not as declared."""
+
+
+class SourceChangedError(SourceError):
+    """A file of the source changed while it was read; later it may be complete."""
 
 
 class SqlFileError(Lt4recError):

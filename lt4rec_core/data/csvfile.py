@@ -8,6 +8,7 @@ import csv
 import gzip
 import re
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 from lt4rec_core.data.duck import first_line, literal, path_literal, printable
@@ -21,15 +22,34 @@ def csv_reader(path: Path) -> tuple[str, list[str]]:
     """The SQL table function that reads a file, plain or ``.gz``, and the names of its columns, all varchar.
 
     Raises:
-        SourceError: the file cannot be opened, or does not begin with a line of distinct column names.
+        SourceError: the file cannot be opened, does not begin with a line of distinct column names, or is a
+            ``.gz`` that is cut short or damaged.
     """
     names = _header(path)
+    if path.suffix == ".gz":
+        there = path.stat()
+        _unpack(path, there.st_size, there.st_mtime_ns, there.st_ino)
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     return (
         f"read_csv({path_literal(path)}, auto_detect=false, header=true, columns={{{columns}}}, "
         f"compression='{'gzip' if path.suffix == '.gz' else 'none'}', delim=',', quote='\"', escape='\"', "
         "strict_mode=true, null_padding=false, ignore_errors=false)"
     ), names
+
+
+@lru_cache(maxsize=4096)
+def _unpack(path: Path, *_state: int) -> None:
+    """Unpack a file to its end, where its checksum stands; once a process, until the file changes.
+
+    DuckDB does not miss the end: of a file cut at the end of a row it reads what is there, as if it were all.
+    Unpacking costs a third of what DuckDB takes to read the rows.
+    """
+    try:
+        with gzip.open(path) as file:
+            while file.read(1 << 20):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"cannot read {path} as gzip: {printable(str(error))}. Is it complete?") from error
 
 
 def unreadable_csv(error: BaseException) -> SourceError | None:

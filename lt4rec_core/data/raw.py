@@ -15,13 +15,19 @@ from lt4rec_core.data.csvfile import csv_reader
 from lt4rec_core.data.duck import first_line, path_literal, printable, quoted
 from lt4rec_core.data.sources import RawInput, Source, generator_module
 from lt4rec_core.data.sqlfile import Input
-from lt4rec_core.errors import ConfigError, SourceError
+from lt4rec_core.errors import ConfigError, SourceChangedError, SourceError
+
+FileStates = dict[Path, tuple[int, ...] | None]
+"""Files and what tells whether they changed: inode, size, time of the last change. None: not there."""
 
 
 def open_raw(
     con: duckdb.DuckDBPyConnection, source: Source, given: Input, day: date, source_path: str | Path | None
-) -> None:
+) -> FileStates:
     """Create the view ``raw.<name>`` of one raw input in a DuckDB connection.
+
+    Returns:
+        The files it reads, as they were before any of it was read: for ``require_unchanged``.
 
     Raises:
         SourceError: no path, no file, an unreadable file or one without a declared column.
@@ -37,10 +43,32 @@ def open_raw(
     con.execute("create schema if not exists raw")
     if not raw.files:
         _open_generated(con, source, given, raw, day)
-        return
-    files = find_files(source, raw, source_path)
+        return {}
+    files = {file: _state(file) for file in find_files(source, raw, source_path)}
     scans = [_scan(con, file, raw.format, given) for file in files]
     con.execute(f"create view raw.{name} as " + "\nunion all ".join(scans))
+    return files
+
+
+def require_unchanged(files: FileStates) -> None:
+    """See that nobody replaced, rewrote or removed a file while it was read: the rows may be of both.
+
+    Raises:
+        SourceChangedError: somebody did.
+    """
+    if changed := [str(file) for file, state in files.items() if _state(file) != state]:
+        raise SourceChangedError(
+            f"{', '.join(changed)} changed while it was read, so that its rows may be of two versions. "
+            "Nothing was published; run the day again once the delivery is complete."
+        )
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    return there.st_ino, there.st_size, there.st_mtime_ns
 
 
 def find_files(source: Source, raw: RawInput, source_path: str | Path | None) -> list[Path]:
@@ -82,6 +110,7 @@ def _find(source: Source, raw: RawInput, root: Path) -> set[Path]:
             )
         _enter(root, parts)
         found |= {p for p in root.glob(pattern) if p.is_file()}
+    _require_below(root, found)
     if not found:
         raise SourceError(
             f"no file for raw.{raw.name} of source {source.name!r}: "
@@ -89,6 +118,18 @@ def _find(source: Source, raw: RawInput, root: Path) -> set[Path]:
             "Does LT4REC_SOURCE_PATH point at the data set's folder?"
         )
     return found
+
+
+def _require_below(root: Path, files: set[Path]) -> None:
+    """Follow links: one that leaves the source path could deliver any file of the machine as rows."""
+    inside = root.resolve()
+    for file in sorted(files):
+        target = file.resolve()
+        if not target.is_relative_to(inside):
+            raise SourceError(
+                f"{file} is a link that leaves the source path, to {target}. Put the file itself there, or "
+                f"point LT4REC_SOURCE_PATH at a folder that holds both."
+            )
 
 
 def _enter(root: Path, pattern: PurePosixPath) -> None:

@@ -17,7 +17,7 @@ from lt4rec_core.data.csvfile import unreadable_csv
 from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.data.duck import first_line, quoted, stream
 from lt4rec_core.data.lake import Lake
-from lt4rec_core.data.raw import open_raw
+from lt4rec_core.data.raw import FileStates, open_raw, require_unchanged
 from lt4rec_core.data.snapshot import arrow_schema
 from lt4rec_core.data.sources import OPTIONAL_TABLES, Source
 from lt4rec_core.data.sqlfile import Input, SqlFile
@@ -55,7 +55,8 @@ def run_sql(
         The staged day, with the Delta versions of the inputs it read.
 
     Raises:
-        SourceError: missing, unreadable or undeclared raw input; a row without a day; a day without rows.
+        SourceError: missing, unreadable or undeclared raw input; a row without a day; a day without rows; a
+            file that changed while it was read.
         SqlFileError: the statement fails, or yields other columns or days than the header declares.
         LakeError: an input table is missing, or the result cannot be staged.
     """
@@ -63,17 +64,26 @@ def run_sql(
         raise SqlFileError(f"{sqlfile.path} declares {sqlfile.table} but has no statement to run.")
     bound = _bound(sqlfile, {**params, "dt": day})
     with lake.scratch(threads, memory_limit) as con:
-        versions = {}
+        versions, files = {}, FileStates()
         for given in sqlfile.inputs:
             if given.is_raw:
-                open_raw(con, source, given, day, source_path)
+                files |= open_raw(con, source, given, day, source_path)
             else:
                 version = open_table(con, lake, sqlfile, given, day)
                 if version is not None:
                     versions[given.table] = version
         rows = _Rows(con, sqlfile, day, bound)
         reader = pa.RecordBatchReader.from_batches(arrow_schema(sqlfile.columns), rows.batches())
-        staged = lake.stage(sqlfile.table, day, reader, versions)
+        try:
+            staged = lake.stage(sqlfile.table, day, reader, versions)
+        except SourceError:
+            require_unchanged(files)  # a file that is replaced looks damaged to who is reading it
+            raise
+        try:
+            require_unchanged(files)
+        except SourceError:
+            lake.discard(staged)
+            raise
         if sqlfile.table == LOG and staged.n_rows == 0:
             lake.discard(staged)
             raise rows.empty_day(source)

@@ -11,7 +11,7 @@ from lt4rec_assets.graph import beta_features
 from lt4rec_assets.project import Project
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.data.lake import Lake
-from lt4rec_core.errors import LakeConflictError, LakeError, SourceError
+from lt4rec_core.errors import LakeConflictError, LakeError, SourceChangedError, SourceError
 from lt4rec_core.quality.suites import CHECKS
 from tests.assets.conftest import SMALL
 
@@ -247,6 +247,7 @@ def caused_by(error, cause):
         (FileNotFoundError(errno.ENOENT, "no such file"), False),
         (PermissionError(errno.EACCES, "not yours"), False),
         (SourceError("no impression on this day"), False),
+        (SourceChangedError("log.csv changed while it was read"), True),
         (ZeroDivisionError(), False),
     ],
     ids=repr,
