@@ -203,7 +203,12 @@ def query(con: duckdb.DuckDBPyConnection, text: str) -> duckdb.DuckDBPyRelation:
         relation.execute()
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         hint = "'show all tables' lists what there is."
+        if "Could not open Parquet" in str(error):
+            hint = "That file of the lake is damaged: materialise the day it holds again, which replaces it."
         if ".parquet" in str(error) and "no such file" in str(error).lower():
-            hint = "A vacuum has removed this version's files: connect again, or choose a newer version."
+            hint = (
+                "A vacuum has removed this version's files: connect again, or choose a newer version. "
+                "If it is the newest, the file was lost: materialise its day again."
+            )
         raise QueryError(f"the query fails: {first_line(error)}. {hint}") from error
     return relation

@@ -22,7 +22,7 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lt4rec_core.data.disk import MAKE_ROOM, is_full
-from lt4rec_core.data.duck import connect_scratch, quoted, stream
+from lt4rec_core.data.duck import connect_scratch, first_line, quoted, stream
 from lt4rec_core.data.lock import locked
 from lt4rec_core.data.snapshot import Snapshot, arrow_schema, difference, plain
 from lt4rec_core.data.sqlfile import SqlFile
@@ -217,7 +217,10 @@ class Lake:
                         for batch in stream(con, sql)[1]:
                             yield pa.RecordBatch.from_struct_array(batch.to_struct_array()).cast(schema)
                     except (duckdb.Error, pa.ArrowException) as error:
-                        raise LakeError(f"cannot read {day} of {table} in {self.root}: {error}") from error
+                        why = snapshot.damage(day, day)
+                        raise LakeError(
+                            why or f"cannot read {day} of {table} in {self.root}: {first_line(error)}."
+                        ) from error
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 

@@ -72,7 +72,7 @@ def run_sql(
                 version = open_table(con, lake, sqlfile, given, day)
                 if version is not None:
                     versions[given.table] = version
-        rows = _Rows(con, sqlfile, day, bound)
+        rows = _Rows(con, lake, sqlfile, day, bound)
         reader = pa.RecordBatchReader.from_batches(arrow_schema(sqlfile.columns), rows.batches())
         try:
             staged = lake.stage(sqlfile.table, day, reader, versions)
@@ -123,14 +123,20 @@ def open_table(
         con.execute(view + "select " + ", ".join(f"null::{types[c]} as {c}" for c in wanted) + " where false")
         return None
     snapshot = lake.snapshot(given.table)
-    first, last = (None if o is None else day + timedelta(days=o) for o in (given.first, given.last))
+    first, last = _window(given, day)
     try:
         con.execute(view + snapshot.select(first, last, _with_dt(given.columns, snapshot.schema.names)))
     except LakeError as error:
         raise SqlFileError(f"{sqlfile.path}: {error}") from error
     except duckdb.Error as error:
-        raise LakeError(f"cannot read {given.table} in {lake.root}: {first_line(error)}") from error
+        why = snapshot.damage(first, last)
+        raise LakeError(why or f"cannot read {given.table} in {lake.root}: {first_line(error)}.") from error
     return snapshot.version
+
+
+def _window(given: Input, day: date) -> tuple[date | None, date | None]:
+    first, last = (None if o is None else day + timedelta(days=o) for o in (given.first, given.last))
+    return first, last
 
 
 def _with_dt(columns: tuple[str, ...] | None, every: list[str]) -> list[str]:
@@ -141,9 +147,14 @@ class _Rows:
     """The rows that a statement yields, checked on their way."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, sqlfile: SqlFile, day: date, params: dict[str, Any]
+        self,
+        con: duckdb.DuckDBPyConnection,
+        lake: Lake,
+        sqlfile: SqlFile,
+        day: date,
+        params: dict[str, Any],
     ) -> None:
-        self.con, self.sqlfile, self.day, self.params = con, sqlfile, day, params
+        self.con, self.lake, self.sqlfile, self.day, self.params = con, lake, sqlfile, day, params
         self.reads_raw = any(i.is_raw for i in sqlfile.inputs)
         self.is_log = sqlfile.table == LOG
 
@@ -226,6 +237,8 @@ class _Rows:
             return LakeError(f"the disk is full: {self.sqlfile.table} of {self.day} spilled. {MAKE_ROOM}")
         if unreadable := unreadable_csv(error):
             return unreadable
+        if damaged := self._damaged_input():
+            return LakeError(damaged)
         text = f"{self.sqlfile.path} failed on {self.day}: {first_line(error)}."
         binding = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
         if self.reads_raw and not isinstance(error, binding):
@@ -233,3 +246,10 @@ class _Rows:
         return SqlFileError(
             f"{text} It sees {', '.join(i.table for i in self.sqlfile.inputs)} and nothing else."
         )
+
+    def _damaged_input(self) -> str | None:
+        for given in self.sqlfile.inputs:
+            if not given.is_raw and given.table in self.lake.names():
+                if why := self.lake.snapshot(given.table).damage(*_window(given, self.day)):
+                    return why
+        return None

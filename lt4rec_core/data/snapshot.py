@@ -6,8 +6,9 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from lt4rec_core.data.duck import path_literal, quoted
+from lt4rec_core.data.duck import first_line, path_literal, printable, quoted
 from lt4rec_core.data.sqlfile import Column
 from lt4rec_core.errors import LakeError
 
@@ -53,6 +54,29 @@ class Snapshot:
         # dt is not in the files: it is the name of the folder they lie in.
         scan = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'dt': date}})"
         return f"select {', '.join(map(quoted, names))} from {scan}"
+
+    def damage(self, first: date | None = None, last: date | None = None) -> str | None:
+        """Which of the files of some days cannot be read, why, and what to do; None where all can.
+
+        Reads them through, so it is for explaining an error that has happened.
+        """
+        for day, path, n_rows in self.files:
+            if (first is None or day >= first) and (last is None or day <= last):
+                if reason := _unreadable(path, n_rows):
+                    return (
+                        f"{path} is damaged: {reason}. It holds {day} of {self.table}: materialise that day "
+                        "again, which replaces the file."
+                    )
+        return None
+
+
+def _unreadable(path: Path, n_rows: int) -> str | None:
+    try:
+        with pq.ParquetFile(path) as file:
+            n_there = sum(batch.num_rows for batch in file.iter_batches())
+    except (OSError, pa.ArrowException, ValueError) as error:
+        return printable(first_line(error))
+    return None if n_there == n_rows else f"it has {n_there} rows, not {n_rows}"
 
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
