@@ -248,8 +248,7 @@ class _Rows:
         )
 
     def _damaged_input(self) -> str | None:
-        for given in self.sqlfile.inputs:
-            if not given.is_raw and given.table in self.lake.names():
-                if why := self.lake.snapshot(given.table).damage(*_window(given, self.day)):
-                    return why
-        return None
+        there = set(self.lake.names())
+        tables = (i for i in self.sqlfile.inputs if not i.is_raw and i.table in there)
+        found = (self.lake.snapshot(i.table).damage(*_window(i, self.day)) for i in tables)
+        return next((why for why in found if why), None)

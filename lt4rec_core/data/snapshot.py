@@ -61,12 +61,12 @@ class Snapshot:
         Reads them through, so it is for explaining an error that has happened.
         """
         for day, path, n_rows in self.files:
-            if (first is None or day >= first) and (last is None or day <= last):
-                if reason := _unreadable(path, n_rows):
-                    return (
-                        f"{path} is damaged: {reason}. It holds {day} of {self.table}: materialise that day "
-                        "again, which replaces the file."
-                    )
+            is_asked = (first is None or day >= first) and (last is None or day <= last)
+            if is_asked and (reason := _unreadable(path, n_rows)):
+                return (
+                    f"{path} is damaged: {reason}. It holds {day} of {self.table}: materialise that day "
+                    "again, which replaces the file."
+                )
         return None
 
 
