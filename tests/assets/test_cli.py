@@ -124,4 +124,24 @@ def test_a_backfill_that_fails_tells_the_webhook(empty, in_home, monkeypatch, ca
     )
     assert "s3cret" not in capsys.readouterr().out
     assert main(failing) == 1  # nobody is there any more, and the exit status stays
-    assert "WebhookError: the webhook cannot be reached" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "WebhookError: the webhook cannot be reached" in said.err
+    assert "s3cret" not in said.out + said.err
+    files = [path for path in home.project.settings.home.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".db" for path in files), "Dagster's events lie in the home"
+    told = [str(path) for path in files if b"s3cret" in path.read_bytes()]
+    assert told == [], "no event, metadata, log or page repeats the address"
+
+
+def test_the_ui_listens_to_this_machine_alone(empty, in_home, monkeypatch):
+    in_home(empty().project.settings.home)
+    started = []
+    monkeypatch.setattr("os.execv", lambda path, arguments: started.append((path, arguments)))
+
+    with pytest.raises(TypeError):  # execv never returns
+        main(["ui", "--port", "3456"])
+
+    ((path, arguments),) = started
+    assert (path.name, arguments[1]) == ("dagster", "dev")
+    assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
+    assert arguments[arguments.index("--port") + 1] == "3456"

@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime, timedelta
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -107,6 +108,42 @@ ESCAPES = [
     "from duckdb_secrets()",
     "from query('drop view samples.clicks')",
     "from \"enable_logging\"(storage = 'file', storage_path = '{home}/log')",
+    "copy (select 1) to '{clicks}'",  # a file of the lake overwritten
+    "copy samples.clicks from '/etc/passwd'",
+    "copy (select 1) to '/dev/stdout'",
+    "attach ':memory:' as other",
+    "attach '{home}/out.db' (read_only)",
+    "detach memory",
+    "import database '{home}/out'",
+    "delete from samples.clicks",
+    "update samples.clicks set user_id = 'b'",
+    "truncate samples.clicks",
+    "alter view samples.clicks rename to other",
+    "comment on view samples.clicks is 'mine'",
+    "create macro f() as 1",
+    "create secret s (type s3)",
+    "prepare q as select 1",
+    "force install httpfs",
+    "install httpfs from 'http://127.0.0.1/'",
+    "load '{home}/out.duckdb_extension'",
+    "set memory_limit = '1TB'",
+    "set threads = 99",
+    "set temp_directory = '{home}/out'",
+    "set home_directory = '{home}'",
+    "set variable x = 1",
+    "vacuum",
+    "checkpoint",
+    "explain analyze select 1",
+    "select getenv('HOME')",
+    "from 'https://example.com/x.csv'",
+    "from read_json('/etc/hostname')",
+    "from read_ndjson_objects('/etc/hostname')",
+    "from read_text('/proc/self/environ')",
+    "from read_blob('/proc/self/environ')",
+    "from read_text('{clicks}')",
+    "from parquet_schema('{clicks}')",
+    "from which_secret('{clicks}', 's3')",
+    "from disable_logging()",
     "from lake",
     "from samples.nothing",
     "select cast('x' as integer)",
@@ -120,7 +157,7 @@ def test_nothing_but_reading_the_tables_is_possible(lake, text):
     before = sorted(p for p in lake.home.rglob("*"))
 
     with pytest.raises(QueryError):
-        query(con, text.format(home=lake.home))
+        query(con, text.format(home=lake.home, clicks=lake.files("samples.clicks")[0]))
 
     assert sorted(p for p in lake.home.rglob("*")) == before
     assert query(con, "select user_id from samples.clicks").fetchall() == [("a",)]
@@ -131,16 +168,38 @@ def test_a_refused_statement_is_named(lake):
         query(connect(lake.home), "select 1; drop view samples.clicks")
 
 
-def test_the_lock_holds_below_query_as_well(lake):
-    con = connect(lake.home)
+REACHING_OUT = [
+    "copy (select 1) to '{home}/x.csv'",
+    "copy (select 1) to '{clicks}'",
+    "attach '{home}/x.db'",
+    "export database '{home}/x'",
+    "set enable_external_access = true",
+    "set lock_configuration = false",
+    "set allowed_directories = ['/']",
+    "set memory_limit = '1TB'",
+    "install httpfs",
+    "load httpfs",
+    "select getenv('HOME')",
+    "from '/etc/passwd'",
+    "from read_text('/etc/passwd')",
+    "from read_parquet('{clicks}')",
+    "from glob('/*')",
+    "from 'https://example.com/x.csv'",
+]
+"""What whoever has the connection itself cannot do; its views and tables in memory are his own."""
 
-    for text in (
-        "copy (select 1) to '/tmp/x.csv'",
-        "attach '/tmp/x.db'",
-        "set enable_external_access = true",
-    ):
-        with pytest.raises(Exception, match=r"disabled|Cannot change"):
-            con.execute(text)
+
+def test_the_lock_holds_below_query_as_well(lake):
+    put(lake, "a")
+    con, before = connect(lake.home), set(lake.home.rglob("*"))
+
+    refused = r"disabled|Cannot change|does not exist|configuration has been locked"
+    for text in REACHING_OUT:
+        with pytest.raises(duckdb.Error, match=refused):
+            con.execute(text.format(home=lake.home, clicks=lake.files("samples.clicks")[0]))
+
+    assert set(lake.home.rglob("*")) == before
+    assert query(connect(lake.home), "select user_id from samples.clicks").fetchall() == [("a",)]
 
 
 def test_a_home_that_is_not_there_is_named(tmp_path):
