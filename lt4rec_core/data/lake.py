@@ -24,6 +24,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.data.duck import connect_scratch, first_line, quoted, stream
 from lt4rec_core.data.lock import locked
+from lt4rec_core.data.opened import OpenTables
 from lt4rec_core.data.snapshot import Snapshot, arrow_schema, difference, plain
 from lt4rec_core.data.sqlfile import SqlFile
 from lt4rec_core.data.staging import (
@@ -49,6 +50,8 @@ EMPTY_DAYS = "_empty_days"
 
 ATTEMPTS = 10
 """Times a commit is tried before giving up on a conflict."""
+
+_OPEN = OpenTables()
 
 
 @dataclass(frozen=True)
@@ -131,18 +134,27 @@ class Lake:
         Raises:
             LakeError: there is no such table, or it is damaged.
         """
-        delta = self._delta(table)
         path = self._path(table)
-        actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-        files = sorted((a["partition.dt"], path / a["path"], a["num_records"]) for a in actions)
-        key = tuple(delta.metadata().configuration.get(KEY, "").split(","))
-        return Snapshot(
-            table, delta.version(), plain(pa.schema(delta.schema().to_arrow())), key, tuple(files)
-        )
+
+        def read(delta: DeltaTable) -> Snapshot:
+            actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+            files = sorted((a["partition.dt"], path / a["path"], a["num_records"]) for a in actions)
+            key = tuple(delta.metadata().configuration.get(KEY, "").split(","))
+            schema = plain(pa.schema(delta.schema().to_arrow()))
+            return Snapshot(table, delta.version(), schema, key, tuple(files))
+
+        with self._opening(table):
+            return _OPEN.snapshot(path, read)
 
     def _delta(self, table: str) -> DeltaTable:
+        with self._opening(table):
+            return _OPEN.newest(self._path(table))
+
+    @contextlib.contextmanager
+    def _opening(self, table: str) -> Iterator[None]:
+        """Say which table is not there or cannot be read."""
         try:
-            return DeltaTable(str(self._path(table)))
+            yield
         except TableNotFoundError as error:
             raise LakeError(
                 f"there is no table {table} in {self.root}; there are: {', '.join(self.names()) or 'none'}. "
@@ -340,7 +352,8 @@ class Lake:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 delta = self._delta(table)
-                write(delta)
+                with _OPEN.forgetting(self._path(table)):
+                    write(delta)
                 return delta.version()
             except FileNotFoundError as error:
                 raise LakeError(

@@ -6,6 +6,7 @@ out and a small style sheet put in: the page looks the same offline and tells no
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from lt4rec_core.quality.suites import CheckResult
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.render.view import DefaultJinjaPageView
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1f2430; background: #fff;
@@ -80,10 +82,17 @@ def _text(value: Any) -> str:
 
 def _expectations(validation: "ExpectationSuiteValidationResult") -> str:
     from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
 
     document = ValidationResultsPageRenderer(run_info_at_end=True).render(validation)
-    return offline(DefaultJinjaPageView().render(document))
+    return offline(_page_view().render(document))
+
+
+@lru_cache(maxsize=1)
+def _page_view() -> "DefaultJinjaPageView":
+    """One view per process: it keeps the templates that a new one would compile again for every page."""
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView()
 
 
 def offline(html: str) -> str:
