@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from lt4rec_assets.defs import evaluation, experiments, features, models, samples, source, tickets, training
+from lt4rec_assets.labels import labelled
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_assets.schedule import automated
@@ -33,7 +34,7 @@ def build_graph(project: Project) -> dg.Definitions:
     with beta_features():
         assets = [asset for group in GROUPS for asset in group.assets(project)]
         # Experiments cost hours: they run when somebody asks for them, never by themselves.
-        assets = [*automated(project, assets), *experiments.assets(project)]
+        assets = labelled(project, [*automated(project, assets), *experiments.assets(project)])
     return dg.Definitions(
         assets=assets,
         resources={"lake": LakeResource(home=home), "store": ModelStoreResource(home=home)},

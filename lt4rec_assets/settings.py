@@ -63,6 +63,25 @@ class Automation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Operation:
+    """``[operation]`` of ``lt4rec.toml``: who looks after this home."""
+
+    owners: tuple[str, ...] = ()
+    """Mail addresses, or teams as ``team:recommendation``; they stand on every asset."""
+
+    def __post_init__(self) -> None:
+        check(
+            isinstance(self.owners, tuple) and all(isinstance(o, str) for o in self.owners),
+            f'owners is {self.owners!r}, which is no list of texts. Write it as ["team:recommendation"].',
+        )
+        for owner in self.owners:
+            check(
+                re.fullmatch(r"team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner) is not None,
+                f"owner {owner!r} is neither a mail address nor a team. Write a team as team:recommendation.",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that is fixed for one home. One home holds one data set."""
 
@@ -96,6 +115,8 @@ class Settings:
     """``[quality]`` of ``lt4rec.toml``: how far a day may stray before a check says so."""
 
     automation: Automation = field(default_factory=Automation)
+
+    operation: Operation = field(default_factory=Operation)
 
     learning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """``[network]``, ``[training]`` and ``[pruning]`` of ``lt4rec.toml``, as written there."""
@@ -161,6 +182,9 @@ def read_settings(env: Mapping[str, str] | None = None, ignore: Collection[str] 
         automation=from_mapping(
             Automation, toml.get("automation", {}), where=f"[automation] in {home / 'lt4rec.toml'}"
         ),
+        operation=from_mapping(
+            Operation, toml.get("operation", {}), where=f"[operation] in {home / 'lt4rec.toml'}"
+        ),
         learning={name: toml.get(name, {}) for name in LEARNING_TABLES},
         generator=toml.get("source", {}),
         experiments=toml.get("experiments", {}),
@@ -192,7 +216,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
-    known = {*LEARNING_TABLES, "automation", "experiments", "quality", "samples", "source"}
+    known = {*LEARNING_TABLES, "automation", "experiments", "operation", "quality", "samples", "source"}
     if unknown := sorted(set(toml) - known):
         raise ConfigError(
             f"{path} has the unknown tables {', '.join(unknown)}. Known are {', '.join(sorted(known))}."

@@ -49,8 +49,17 @@ def deps_of(project: Project, table: SqlFile, up_to_the_day: tuple[str, ...] = (
     ]
 
 
-def definition_of(project: Project, name: str, *, from_second_day: bool = False) -> dict[str, Any]:
-    """Arguments of ``@dagster.asset`` that follow from a table's header."""
+def definition_of(
+    project: Project, name: str, *, from_second_day: bool = False, python_version: str = ""
+) -> dict[str, Any]:
+    """Arguments of ``@dagster.asset`` that follow from a table's header.
+
+    Args:
+        project: whose tables and calendar.
+        name: ``group.name``.
+        from_second_day: the table's first day is the second of the calendar.
+        python_version: ``code_version`` of the Python that has a part in its rows, beside its SQL.
+    """
     table = project.tables[name]
     days = project.partitions
     calendar = days.from_second_day if from_second_day else days.daily
@@ -61,7 +70,9 @@ def definition_of(project: Project, name: str, *, from_second_day: bool = False)
         "check_specs": check_specs(name, key_of(name), calendar),
         "description": f"{table.description}\n\nOne row is {table.grain}.",
         "metadata": describe_table(table, Lake(project.settings.home)),
-        "code_version": hashlib.sha256((table.compiled_sql or "").encode()).hexdigest()[:12],
+        "code_version": hashlib.sha256(((table.compiled_sql or "") + python_version).encode()).hexdigest()[
+            :12
+        ],
     }
 
 

@@ -25,6 +25,7 @@ ASSET_ROOMS = [
     "project",
     "resources",
     "metadata",
+    "labels",
     "gate",
     "tables",
     "learning",

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from lt4rec_assets.defs.models import BASELINE, SNET, Kind
 from lt4rec_assets.gate import GateConfig, check_day, clear_failure, publish_gated
+from lt4rec_assets.labels import code_version
 from lt4rec_assets.metadata import describe_lineage, describe_published, markdown_table
 from lt4rec_assets.partitions import days_before
 from lt4rec_assets.project import Project
@@ -48,9 +49,11 @@ def assets(project: Project) -> list[dg.AssetsDefinition]:
 
 def _predictions(project: Project) -> dg.AssetsDefinition:
     yesterday = days_before(-1, -1)
+    scoring = ("model", "training/daily.py", "training/trainer.py", "data/loading.py")
+    version = code_version(project, *scoring, "evaluation/predictions.py", learns=True)
 
     @dg.asset(
-        **definition_of(project, PREDICTIONS, from_second_day=True),
+        **definition_of(project, PREDICTIONS, from_second_day=True, python_version=version),
         deps=[
             dg.AssetDep(["training", "samples"], partition_mapping=days_before(0, 0)),
             dg.AssetDep(SNET, partition_mapping=yesterday),
@@ -111,8 +114,12 @@ def metrics_lineage(project: Project) -> dict[str, tuple["Origin", ...]]:
 
 
 def _daily_metrics(project: Project) -> dg.AssetsDefinition:
+    measuring = ("evaluation/report.py", "evaluation/metrics.py", "evaluation/uncertainty.py")
+
     @dg.asset(
-        **definition_of(project, METRICS, from_second_day=True),
+        **definition_of(
+            project, METRICS, from_second_day=True, python_version=code_version(project, *measuring)
+        ),
         deps=deps_of(project, project.tables[METRICS], up_to_the_day=("training.samples",)),
         kinds={"duckdb", "sql"},
     )

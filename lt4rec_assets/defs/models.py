@@ -9,6 +9,7 @@ from pydantic import Field
 
 from lt4rec_assets.defs.tickets import TICKET
 from lt4rec_assets.gate import clear_failure
+from lt4rec_assets.labels import code_version
 from lt4rec_assets.partitions import MODEL_DAYS_PER_RUN, TRAINING_POOL, days_before, days_of
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
@@ -72,6 +73,7 @@ def _chain(
             dg.AssetDep(key, partition_mapping=days_before(-1, -1)),
         ],
         kinds={"pytorch"},
+        code_version=code_version(project, "model", "training", "data/loading.py", learns=True),
     )
     def model(
         context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource, store: ModelStoreResource

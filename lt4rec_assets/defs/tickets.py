@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from lt4rec_assets.gate import clear_failure
+from lt4rec_assets.labels import code_version
 from lt4rec_assets.metadata import markdown_table, picture
 from lt4rec_assets.partitions import TRAINING_POOL
 from lt4rec_assets.project import Project
@@ -48,6 +49,7 @@ def _ticket(project: Project) -> dg.AssetsDefinition:
         pool=TRAINING_POOL,
         deps=[dg.AssetDep(["training", "samples"], partition_mapping=days.on_ticket_window())],
         kinds={"pytorch"},
+        code_version=code_version(project, "model", "training", "data/loading.py", learns=True),
     )
     def ticket(
         context: dg.AssetExecutionContext, config: TicketConfig, lake: LakeResource, store: ModelStoreResource
@@ -82,6 +84,7 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
         group_name="tickets",
         deps=[dg.AssetDep(TICKET, partition_mapping=tasks)],
         kinds={"pytorch"},
+        code_version=code_version(project, "model", "evaluation/plots.py", learns=True),
     )
     def sharing_report(store: ModelStoreResource) -> dg.MaterializeResult:
         """Which trunk weights are only CTR's, only CVR's, shared or unused, and how each search went.
