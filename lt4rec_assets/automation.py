@@ -15,6 +15,7 @@ from lt4rec_assets.gate import clear_failure
 from lt4rec_assets.metadata import markdown_table
 from lt4rec_assets.outcome import closing_lines
 from lt4rec_assets.project import Project
+from lt4rec_assets.provenance import run_tags
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_assets.settings import webhook_url
 from lt4rec_assets.webhook import post
@@ -70,6 +71,7 @@ def _chain_job(project: Project) -> dg.JobDefinition:
         name="daily_chain",
         description="One day of the whole graph, warm in one process, like lt4rec backfill. What fails stops "
         "what depends on it and nothing else.",
+        tags=run_tags(project.settings),
         executor_def=dg.in_process_executor,
     )
     def daily_chain() -> None:
@@ -141,6 +143,7 @@ def _vacuum_job(project: Project) -> dg.JobDefinition:
         name="vacuum",
         description="Removes files of versions older than [automation] retention_days; what the models of "
         "the last cited_days were trained on stays readable.",
+        tags=run_tags(project.settings),
         executor_def=dg.in_process_executor,
     )
     def vacuum_job() -> None:

@@ -23,6 +23,7 @@ from lt4rec_assets.graph import beta_features, build_graph
 from lt4rec_assets.home import prepare_home
 from lt4rec_assets.outcome import Cell, Outcome, name_of
 from lt4rec_assets.project import Project
+from lt4rec_assets.provenance import run_tags
 from lt4rec_assets.settings import Settings, dagster_home
 from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.errors import ConfigError, LakeError, Lt4recError
@@ -64,7 +65,7 @@ class Backfill:
         self._project = project
         self._instance = instance
         self._say = say
-        self._tags = tags or {}
+        self._tags = {**run_tags(project.settings), **(tags or {})}
         self._waivers = waivers
         self._present: dict[dg.AssetKey, set[str | None]] = {}
         self._outcome = Outcome()

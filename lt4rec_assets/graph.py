@@ -9,6 +9,7 @@ import dagster as dg
 from lt4rec_assets.defs import evaluation, experiments, features, models, samples, source, tickets, training
 from lt4rec_assets.labels import labelled
 from lt4rec_assets.project import Project
+from lt4rec_assets.provenance import run_tags
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_assets.schedule import automated
 
@@ -30,14 +31,17 @@ def beta_features() -> Iterator[None]:
 
 def build_graph(project: Project) -> dg.Definitions:
     """Make the asset graph of one home, without what starts runs by itself."""
-    home = str(project.settings.home)
+    home, tags = str(project.settings.home), run_tags(project.settings)
     with beta_features():
         assets = [asset for group in GROUPS for asset in group.assets(project)]
         # Experiments cost hours: they run when somebody asks for them, never by themselves.
         assets = labelled(project, [*automated(project, assets), *experiments.assets(project)])
     return dg.Definitions(
         assets=assets,
-        resources={"lake": LakeResource(home=home), "store": ModelStoreResource(home=home)},
+        resources={
+            "lake": LakeResource(home=home, run_tags=tags),
+            "store": ModelStoreResource(home=home, run_tags=tags),
+        },
         # A process per step would import everything anew for a fraction of a second of work.
         executor=dg.in_process_executor,
     )

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from lt4rec_assets.project import Project
+from lt4rec_assets.provenance import tag_run
 from lt4rec_core.data.lake import Lake
 
 if TYPE_CHECKING:
@@ -16,10 +18,21 @@ if TYPE_CHECKING:
 _SEEN: set[Path] = set()
 
 
-class LakeResource(dg.ConfigurableResource):
-    """The Delta tables under ``<home>/lake``; DuckDB reads them, nothing locks them."""
+class _OfHome(dg.ConfigurableResource):
+    """What both have: the home, and the tags of the runs that open them."""
 
-    home: str
+    home: str = Field(description="The folder of LT4REC_HOME. Set there; one home holds one data set.")
+    run_tags: dict[str, str] = Field(
+        default={}, description="Tags of every run that opens this: the git commit of the code, and the seed."
+    )
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Tag the run, whoever started it."""
+        tag_run(context, self.run_tags)
+
+
+class LakeResource(_OfHome):
+    """The Delta tables under ``<home>/lake``; DuckDB reads them, nothing locks them."""
 
     def open(self, project: Project) -> Lake:
         """Open the lake; tables that are not there yet are created, all of them before any is written.
@@ -38,10 +51,8 @@ class LakeResource(dg.ConfigurableResource):
         return lake
 
 
-class ModelStoreResource(dg.ConfigurableResource):
+class ModelStoreResource(_OfHome):
     """Tickets and daily models under ``<home>/models``: safetensors and manifests, never pickle."""
-
-    home: str
 
     def open(self) -> "ModelStore":
         """Open the store: one per process, which keeps the newest models warm between days."""

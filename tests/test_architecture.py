@@ -23,6 +23,7 @@ ASSET_ROOMS = [
     "trials",
     "partitions",
     "project",
+    "provenance",
     "resources",
     "metadata",
     "labels",
