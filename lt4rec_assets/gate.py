@@ -155,6 +155,7 @@ def publish_gated(
             **_waived(report.results),
         },
         check_results=results,
+        data_version=dg.DataVersion(published.digest),
     )
 
 

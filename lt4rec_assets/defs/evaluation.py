@@ -146,6 +146,7 @@ def _daily_metrics(project: Project) -> dg.AssetsDefinition:
                 **_headline(metrics.to_pylist()),
             },
             check_results=checks,
+            data_version=dg.DataVersion(published.digest),
         )
 
     return daily_metrics

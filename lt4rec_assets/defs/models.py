@@ -1,7 +1,8 @@
 """Group ``models``: sNET through its tickets and the dense baseline, both continued day by day."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
@@ -14,6 +15,7 @@ from lt4rec_assets.partitions import MODEL_DAYS_PER_RUN, TRAINING_POOL, days_bef
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_assets.settings import optional_day
+from lt4rec_core.config import digest_of
 
 if TYPE_CHECKING:
     from lt4rec_core.training.daily import DayReport
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 Kind = Literal["snet", "baseline"]
 SNET = dg.AssetKey(["models", "snet"])
 BASELINE = dg.AssetKey(["models", "baseline"])
+DATA_VERSION_TAG = "dagster/data_version"
+"""Where Dagster keeps the data version of a materialisation."""
 
 
 class ModelConfig(dg.Config):
@@ -77,41 +81,72 @@ def _chain(
     )
     def model(
         context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource, store: ModelStoreResource
-    ) -> None:
+    ) -> dg.MaterializeResult:
         days = days_of(context)
         with clear_failure():
             chain_start = optional_day("new_chain_from", config.new_chain_from)
+            version = _version_of_range(project, kind, days, lake, store) if len(days) > 1 else ""
         for day in days:
             with clear_failure():
                 first = day in (project.settings.start, chain_start)
-                report = _train(project, kind, day, first, lake, store)
-            metadata = describe(report)
+                report, read = _train(project, kind, day, first, lake, store)
+            metadata = describe(report, read)
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
             context.log.info(f"{kind} of {day}: {_losses(report)}, {report.seconds:.1f} s")
             if day != days[-1]:
                 # Should a later day of this run fail, this one is on record.
                 context.log_event(
-                    dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
+                    dg.AssetMaterialization(
+                        asset_key=key,
+                        partition=day.isoformat(),
+                        metadata=metadata,
+                        tags={DATA_VERSION_TAG: version},
+                    )
                 )
+        return dg.MaterializeResult(data_version=dg.DataVersion(version or report.digest))
 
     return model
 
 
 def _train(
     project: Project, kind: Kind, day: date, first: bool, lake: LakeResource, store: ModelStoreResource
-) -> "DayReport":
-    """Read the day, continue the chain, publish the model."""
+) -> tuple["DayReport", dict[str, Any]]:
+    """Read the day, continue the chain, publish the model; beside the report, what it was made from."""
     from lt4rec_assets.learning import SAMPLES, Learning
     from lt4rec_core.training.daily import train_day
 
     learning, opened, models = Learning.of(project), lake.open(project), store.open()
     chain = learning.chain(kind, models)
     samples, version = learning.samples(opened, day, day)
-    return train_day(models, chain, day, samples, first=first, data_versions={SAMPLES: version})
+    report = train_day(models, chain, day, samples, first=first, data_versions={SAMPLES: version})
+    read = {
+        "read_delta_versions": {SAMPLES: version},
+        "ticket_digests": {task: ticket.digest for task, ticket in chain.tickets.items()},
+        "chain_digest": chain.digest,
+    }
+    return report, read
 
 
-def describe(report: "DayReport") -> dict[str, Any]:
-    """Numbers that plot over partitions, and what the model continues."""
+def _version_of_range(
+    project: Project, kind: Kind, days: Sequence[date], lake: LakeResource, store: ModelStoreResource
+) -> str:
+    """The data version of all days of one run, known before the first is trained.
+
+    Dagster gives the days of a run one data version. It covers whatever decides the models, their files of
+    samples included, so that models that changed never pass for the same; but a day that is trained again by
+    itself has its own digest then, and what depends on it looks stale once.
+    """
+    from lt4rec_assets.learning import SAMPLES, Learning
+
+    models = store.open()
+    chain = Learning.of(project).chain(kind, models)
+    parent = models.manifest(kind, chain.digest, days[0] - timedelta(days=1)) or {}
+    files = lake.open(project).files(SAMPLES, days[0], days[-1])
+    return digest_of([chain.digest, parent.get("digest"), [Path(file).name for file in files], list(days)])
+
+
+def describe(report: "DayReport", read: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers that plot over partitions, what the model continues and what it was made from."""
     return {
         **{f"loss_{task}": loss.loss for task, loss in report.losses.items() if loss.n},
         **{f"samples_{task}": loss.n for task, loss in report.losses.items()},
@@ -119,6 +154,7 @@ def describe(report: "DayReport") -> dict[str, Any]:
         "seconds": report.seconds,
         "model_digest": report.digest,
         "parent_digest": report.parent or "none: the chain starts here",
+        **read,
     }
 
 

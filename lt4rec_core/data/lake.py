@@ -62,6 +62,8 @@ class Published:
     day: date
     version: int
     n_rows: int
+    digest: str = ""
+    """Of its rows: the same rows published again have the same."""
 
 
 class Lake:
@@ -268,11 +270,11 @@ class Lake:
             self.staging.mkdir(parents=True, exist_ok=True)
             self.sweep()
             try:
-                n_rows = write_parquet(path, _only_day(reader, table, day), schema)
+                n_rows, digest = write_parquet(path, _only_day(reader, table, day), schema)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
-        return Staged(table, day, path, n_rows, dict(inputs or {}))
+        return Staged(table, day, path, n_rows, dict(inputs or {}), digest)
 
     def publish(self, staged: Staged, metadata: Mapping[str, Any] | None = None) -> Published:
         """Replace one day of a table by a staged one, in one commit, and remove the staged file.
@@ -288,7 +290,12 @@ class Lake:
             LakeConflictError: other writers were faster each time.
             LakeError: the staged file is gone, or the table refuses the commit.
         """
-        noted = {"lt4rec.day": str(staged.day), "lt4rec.inputs": staged.inputs, **(metadata or {})}
+        noted = {
+            "lt4rec.day": str(staged.day),
+            "lt4rec.inputs": staged.inputs,
+            "lt4rec.rows": staged.digest,
+            **(metadata or {}),
+        }
         try:
             with self._writing(self._path(staged.table)):
                 write = self._replace(staged, {k: str(v) for k, v in noted.items()})
@@ -299,7 +306,7 @@ class Lake:
                     (marks / str(staged.day)).touch()
         finally:
             self.discard(staged)
-        return Published(staged.table, staged.day, version, staged.n_rows)
+        return Published(staged.table, staged.day, version, staged.n_rows, staged.digest)
 
     def append(self, table: str, day: date, rows: pa.Table) -> int:
         """Add rows to one day of a table that only grows, and return the version; nothing is replaced.

@@ -19,6 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lt4rec_core.data.rows_digest import RowsDigest
+
 ROWS_PER_GROUP = 131_072
 """Bounds the memory of whoever reads or writes a row group, however long the day."""
 
@@ -37,10 +39,20 @@ class Staged:
     inputs: Mapping[str, int] = field(default_factory=dict)
     """Delta versions of the tables it was computed from."""
 
+    digest: str = ""
+    """Of its rows (``RowsDigest``)."""
 
-def write_parquet(path: Path, reader: pa.RecordBatchReader, schema: pa.Schema) -> int:
-    """Write a stream to one Parquet file, row group by row group, and return the number of rows."""
-    n_rows, waiting, n_waiting = 0, [], 0
+
+def write_parquet(path: Path, reader: pa.RecordBatchReader, schema: pa.Schema) -> tuple[int, str]:
+    """Write a stream to one Parquet file, row group by row group; the number of rows, and their digest."""
+    n_rows, n_waiting, digest = 0, 0, RowsDigest(schema)
+    waiting: list[pa.RecordBatch] = []
+
+    def flush(writer: pq.ParquetWriter) -> None:
+        rows = pa.Table.from_batches(waiting).cast(schema)
+        digest.update(rows)
+        writer.write_table(rows, row_group_size=ROWS_PER_GROUP)
+
     with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
         for batch in reader:
             if batch.num_rows == 0:
@@ -48,15 +60,11 @@ def write_parquet(path: Path, reader: pa.RecordBatchReader, schema: pa.Schema) -
             waiting.append(batch)
             n_rows, n_waiting = n_rows + batch.num_rows, n_waiting + batch.num_rows
             if n_waiting >= ROWS_PER_GROUP:
-                writer.write_table(_joined(waiting, schema), row_group_size=ROWS_PER_GROUP)
+                flush(writer)
                 waiting, n_waiting = [], 0
         if waiting:
-            writer.write_table(_joined(waiting, schema), row_group_size=ROWS_PER_GROUP)
-    return n_rows
-
-
-def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-    return pa.Table.from_batches(batches).cast(schema)
+            flush(writer)
+    return n_rows, digest.hexdigest()
 
 
 def staged_name(table: str, day: date) -> str:

@@ -15,7 +15,7 @@ def test_row_groups_are_bounded_and_rows_keep_their_order(tmp_path):
     n = 2 * ROWS_PER_GROUP + 5
     table = pa.table({"n": pa.array(range(n), pa.int64())})
 
-    written = write_parquet(tmp_path / "x.parquet", table.to_reader(max_chunksize=1000), table.schema)
+    written, digest = write_parquet(tmp_path / "x.parquet", table.to_reader(max_chunksize=1000), table.schema)
 
     file = pq.ParquetFile(tmp_path / "x.parquet")
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
@@ -23,12 +23,13 @@ def test_row_groups_are_bounded_and_rows_keep_their_order(tmp_path):
     assert max(sizes) <= ROWS_PER_GROUP
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
     assert file.read()["n"].to_pylist() == list(range(n))
+    assert write_parquet(tmp_path / "y.parquet", table.to_reader(), table.schema) == (n, digest)
 
 
 def test_no_rows_are_a_typed_file(tmp_path):
     table = pa.table({"n": pa.array([], pa.int64())})
 
-    assert write_parquet(tmp_path / "x.parquet", table.to_reader(), table.schema) == 0
+    assert write_parquet(tmp_path / "x.parquet", table.to_reader(), table.schema)[0] == 0
     assert pq.read_schema(tmp_path / "x.parquet").equals(table.schema)
 
 
