@@ -15,7 +15,7 @@ CORE = Path(__file__).resolve().parent.parent / "lt4rec_core"
 
 
 def labelled(project: Project, assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """Give each asset its owners and its tags.
+    """Give each asset its owners and its tags, and a code version where it names none.
 
     Tags, for selections such as ``tag:gated=yes``: ``domain``, its group; ``source``, whose logs its home
     holds; ``gated``, where a day that fails its checks is not published.
@@ -26,7 +26,8 @@ def labelled(project: Project, assets: Iterable[dg.AssetsDefinition]) -> list[dg
         if ".".join(spec.key.path) in CHECKS:
             tags["gated"] = "yes"
         owners = spec.owners or project.settings.operation.owners
-        return spec.replace_attributes(tags={**tags, **spec.tags}, owners=list(owners))
+        version = spec.code_version or code_version(project, *_rooms_of(tags["domain"]), learns=True)
+        return spec.replace_attributes(tags={**tags, **spec.tags}, owners=list(owners), code_version=version)
 
     return [asset.map_asset_specs(label) for asset in assets]
 
@@ -55,6 +56,11 @@ def code_version(project: Project, *modules: str, learns: bool = False) -> str:
             }
         )
     return digest_of(parts)[:12]
+
+
+def _rooms_of(group: str) -> list[str]:
+    """What learns, and the room of the core that is named like the group, if one is."""
+    return [room for room in ("model", "training", group) if (CORE / room).is_dir()]
 
 
 @cache
