@@ -21,7 +21,7 @@ from lt4rec_core.model.tasks import Task, get_tasks
 from lt4rec_core.training.daily import Chain
 from lt4rec_core.training.store import ModelStore
 from lt4rec_core.training.tickets import PruneConfig, Round, Ticket, TicketKey, find_ticket
-from lt4rec_core.training.trainer import TrainingConfig
+from lt4rec_core.training.trainer import Progress, TrainingConfig
 
 SAMPLES = "training.samples"
 
@@ -94,7 +94,13 @@ class Learning:
             seed=self.seed,
         )
 
-    def search(self, name: str, lake: Lake, on_round: Callable[[Round], None]) -> Ticket:
+    def search(
+        self,
+        name: str,
+        lake: Lake,
+        on_round: Callable[[Round], None],
+        progress: Callable[[int, Progress], None] | None = None,
+    ) -> Ticket:
         """Find one task's ticket on the ticket window; its last day validates (Algorithm 1, lines 1-10).
 
         Raises:
@@ -112,6 +118,7 @@ class Learning:
             pruning=self.pruning,
             seed=self.seed,
             on_round=on_round,
+            progress=progress,
         )
 
     def samples(

@@ -26,6 +26,7 @@ ASSET_ROOMS = [
     "provenance",
     "resources",
     "metadata",
+    "progress",
     "labels",
     "gate",
     "tables",

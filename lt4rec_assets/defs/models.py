@@ -1,6 +1,6 @@
 """Group ``models``: sNET through its tickets and the dense baseline, both continued day by day."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +12,7 @@ from lt4rec_assets.defs.tickets import TICKET
 from lt4rec_assets.gate import clear_failure
 from lt4rec_assets.labels import code_version
 from lt4rec_assets.partitions import MODEL_DAYS_PER_RUN, TRAINING_POOL, days_before, days_of
+from lt4rec_assets.progress import ProgressLog
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_assets.settings import optional_day
@@ -89,7 +90,7 @@ def _chain(
         for day in days:
             with clear_failure():
                 first = day in (project.settings.start, chain_start)
-                report, read = _train(project, kind, day, first, lake, store)
+                report, read = _train(project, kind, day, first, lake, store, context.log.info)
             metadata = describe(report, read)
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
             context.log.info(f"{kind} of {day}: {_losses(report)}, {report.seconds:.1f} s")
@@ -109,7 +110,13 @@ def _chain(
 
 
 def _train(
-    project: Project, kind: Kind, day: date, first: bool, lake: LakeResource, store: ModelStoreResource
+    project: Project,
+    kind: Kind,
+    day: date,
+    first: bool,
+    lake: LakeResource,
+    store: ModelStoreResource,
+    say: Callable[[str], None],
 ) -> tuple["DayReport", dict[str, Any]]:
     """Read the day, continue the chain, publish the model; beside the report, what it was made from."""
     from lt4rec_assets.learning import SAMPLES, Learning
@@ -118,7 +125,16 @@ def _train(
     learning, opened, models = Learning.of(project), lake.open(project), store.open()
     chain = learning.chain(kind, models)
     samples, version = learning.samples(opened, day, day)
-    report = train_day(models, chain, day, samples, first=first, data_versions={SAMPLES: version})
+    log = ProgressLog(say)
+    report = train_day(
+        models,
+        chain,
+        day,
+        samples,
+        first=first,
+        data_versions={SAMPLES: version},
+        report=lambda where: log(f"{kind} of {day}", where),
+    )
     read = {
         "read_delta_versions": {SAMPLES: version},
         "ticket_digests": {task: ticket.digest for task, ticket in chain.tickets.items()},

@@ -11,6 +11,7 @@ from lt4rec_assets.gate import clear_failure
 from lt4rec_assets.labels import code_version
 from lt4rec_assets.metadata import markdown_table, picture
 from lt4rec_assets.partitions import TRAINING_POOL
+from lt4rec_assets.progress import ProgressLog
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_core.errors import MaskError, ModelStoreError
@@ -66,7 +67,15 @@ def _ticket(project: Project) -> dg.AssetsDefinition:
             found = None if config.redraw else _stored(context, models, learning.ticket_key, task)
             reused = found is not None
             if found is None:
-                found = learning.search(task, lake.open(project), _reporter(context))
+                log, pruning = ProgressLog(context.log.info), learning.pruning
+                found = learning.search(
+                    task,
+                    lake.open(project),
+                    on_round=_reporter(context, pruning.n_pruning),
+                    progress=lambda i, where: log(
+                        f"{task}, round {i} of {pruning.n_pruning}", where, pruning.epochs
+                    ),
+                )
                 models.save_ticket(learning.ticket_key, found)
         return dg.MaterializeResult(
             metadata={**_describe(found), "reused": reused, "settings_digest": learning.ticket_key.digest},
@@ -158,10 +167,12 @@ def _pruning_picture(tickets: "Mapping[str, Ticket]") -> bytes:
     )
 
 
-def _reporter(context: dg.AssetExecutionContext) -> Any:
+def _reporter(context: dg.AssetExecutionContext, n_rounds: int) -> Any:
+    """Tells of each round that is done; round 0 is the dense network."""
+
     def on_round(done: Any) -> None:
         context.log.info(
-            f"round {done.i}: density {done.density:.3f}, "
+            f"round {done.i} of {n_rounds}: density {done.density:.3f}, "
             f"validation metric {done.metric:.5f}, training loss {done.train_loss:.5f}"
         )
 
