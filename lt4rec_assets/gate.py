@@ -16,6 +16,7 @@ from pydantic import Field
 
 from lt4rec_assets.metadata import describe_published, markdown_table
 from lt4rec_assets.project import Project
+from lt4rec_assets.resources import LakeResource
 from lt4rec_core.data.lake import Lake, Published
 from lt4rec_core.data.staging import Staged
 from lt4rec_core.errors import (
@@ -25,7 +26,7 @@ from lt4rec_core.errors import (
     QualityError,
     SourceChangedError,
 )
-from lt4rec_core.quality.history import record_audit
+from lt4rec_core.quality.history import record_audit, record_failure, record_success
 from lt4rec_core.quality.published import PUBLISHED_CHECKS, check_published
 from lt4rec_core.quality.suites import CHECKS, CheckResult
 from lt4rec_core.quality.waivers import Waiver, check_waivers
@@ -171,6 +172,39 @@ def check_day(project: Project, lake: Lake, published: Published, run_id: str) -
     results = check_published(lake, project.source, table, day, params=project.sql_params(day))
     record_audit(lake, table.replace(".", "/"), day, results, run_id=run_id, is_gate=False)
     return [_as_dagster(result) for result in results]
+
+
+@contextmanager
+def making(
+    project: Project, lake: LakeResource, asset: str, day: date, context: dg.AssetExecutionContext
+) -> Iterator[None]:
+    """Around the making of one day of an asset: ``clear_failure``, and what stops it goes into the history.
+
+    A gate that refuses has written down why by itself. Writing down is the lesser thing: where it fails, the
+    failure or the good day stands as it is.
+
+    Args:
+        project: for the lake.
+        lake: where the history lies.
+        asset: as in ``samples/impressions``.
+        day: which partition.
+        context: of the run.
+    """
+    table, run_id = asset.replace("/", "."), context.run.run_id
+    with clear_failure():
+        try:
+            yield
+        except (dg.Failure, dg.RetryRequested):
+            raise
+        except Exception as error:
+            try:
+                record_failure(lake.open(project), asset, day, error, run_id=run_id)
+            except (Lt4recError, OSError) as other:
+                context.log.warning(f"the failure could not be written into the history: {other}")
+            raise
+        is_audited = table in CHECKS or table in PUBLISHED_CHECKS
+        with suppress(Lt4recError, OSError):
+            record_success(lake.open(project), asset, day, run_id=run_id, is_audited=is_audited)
 
 
 @contextmanager

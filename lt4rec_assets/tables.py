@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from lt4rec_assets.gate import GateConfig, check_day, check_specs, clear_failure, publish_gated
+from lt4rec_assets.gate import GateConfig, check_day, check_specs, making, publish_gated
 from lt4rec_assets.metadata import describe_published, describe_table
 from lt4rec_assets.partitions import days_before
 from lt4rec_assets.project import Project
@@ -85,9 +85,10 @@ def table_asset(project: Project, name: str, *, from_second_day: bool = False) -
         kinds={"duckdb", "sql"},
     )
     def sql_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        with clear_failure():
+        day = date.fromisoformat(context.partition_key)
+        with making(project, lake, name.replace(".", "/"), day, context):
             opened = lake.open(project)
-            staged = run_table(project, opened, name, date.fromisoformat(context.partition_key))
+            staged = run_table(project, opened, name, day)
             published = opened.publish(staged)
             checks = check_day(project, opened, published, context.run.run_id)
         return dg.MaterializeResult(
@@ -111,7 +112,7 @@ def gated_table_asset(project: Project, name: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: GateConfig, lake: LakeResource
     ) -> Iterator[Any]:
         day = date.fromisoformat(context.partition_key)
-        with clear_failure():
+        with making(project, lake, name.replace(".", "/"), day, context):
             waivers = config.for_day(name, day)
             opened = lake.open(project)
             staged = run_table(project, opened, name, day)

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from lt4rec_assets.defs.models import BASELINE, SNET, Kind
-from lt4rec_assets.gate import GateConfig, check_day, clear_failure, publish_gated
+from lt4rec_assets.gate import GateConfig, check_day, making, publish_gated
 from lt4rec_assets.labels import code_version
 from lt4rec_assets.metadata import describe_lineage, describe_published, markdown_table
 from lt4rec_assets.partitions import days_before
@@ -65,7 +65,7 @@ def _predictions(project: Project) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: GateConfig, lake: LakeResource, store: ModelStoreResource
     ) -> Iterator[Any]:
         day = date.fromisoformat(context.partition_key)
-        with clear_failure():
+        with making(project, lake, PREDICTIONS.replace(".", "/"), day, context):
             waivers = config.for_day(PREDICTIONS, day)
             opened = lake.open(project)
             staged, digests = _score(project, opened, store, day)
@@ -129,7 +129,7 @@ def _daily_metrics(project: Project) -> dg.AssetsDefinition:
         from lt4rec_core.evaluation.report import day_metrics
 
         day = date.fromisoformat(context.partition_key)
-        with clear_failure():
+        with making(project, lake, METRICS.replace(".", "/"), day, context):
             opened = lake.open(project)
             points, read = _points(project, opened, day)
             scored = opened.open(PREDICTIONS, day, day).read_all()

@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from lt4rec_assets.defs.tickets import TICKET
-from lt4rec_assets.gate import clear_failure
+from lt4rec_assets.gate import clear_failure, making
 from lt4rec_assets.labels import code_version
 from lt4rec_assets.partitions import MODEL_DAYS_PER_RUN, TRAINING_POOL, days_before, days_of
 from lt4rec_assets.progress import ProgressLog
@@ -88,7 +88,7 @@ def _chain(
             chain_start = optional_day("new_chain_from", config.new_chain_from)
             version = _version_of_range(project, kind, days, lake, store) if len(days) > 1 else ""
         for day in days:
-            with clear_failure():
+            with making(project, lake, key.to_user_string(), day, context):
                 first = day in (project.settings.start, chain_start)
                 report, read = _train(project, kind, day, first, lake, store, context.log.info)
             metadata = describe(report, read)

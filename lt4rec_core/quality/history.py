@@ -7,6 +7,7 @@ commits that only add files never conflict, whoever else writes the same day.
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -14,6 +15,12 @@ from lt4rec_core.data.lake import Lake
 from lt4rec_core.quality.suites import CheckResult
 
 HISTORY = "quality.check_history"
+
+MADE = "made"
+"""The check of a day that failed before there was anything to audit: whether it could be made at all."""
+
+OPEN_FAILURES = "_open_failures"
+"""Folder in the table that names the days whose last attempt failed so; Delta passes over such names."""
 
 
 def record_audit(
@@ -58,3 +65,43 @@ def record_audit(
         for result in results
     ]
     lake.append(HISTORY, day, pa.Table.from_pylist(rows, schema=lake.snapshot(HISTORY).schema))
+
+
+def record_failure(lake: Lake, asset: str, day: date, error: BaseException, *, run_id: str) -> None:
+    """Append that a day could not be made, and why: no log, an error in SQL, a parent that is not there.
+
+    Raises:
+        LakeError: the history cannot be written.
+    """
+    kind = type(error).__name__
+    what = CheckResult(MADE, "critical", False, {"error": kind}, message=f"{kind}: {error}")
+    record_audit(lake, asset, day, [what], run_id=run_id)
+    mark = _mark(lake, asset, day)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def record_success(lake: Lake, asset: str, day: date, *, run_id: str, is_audited: bool) -> None:
+    """Close the failure of a day that could be made after all; a day that never failed so costs nothing.
+
+    Args:
+        lake: where the history lies.
+        asset: what was made.
+        day: which partition.
+        run_id: the run that made it.
+        is_audited: whether an audit of the day is in the history now, which supersedes the failure by itself.
+
+    Raises:
+        LakeError: the history cannot be written.
+    """
+    mark = _mark(lake, asset, day)
+    if not mark.exists():
+        return
+    if not is_audited:
+        what = CheckResult(MADE, "critical", True, {}, message="The day could be made again.")
+        record_audit(lake, asset, day, [what], run_id=run_id)
+    mark.unlink(missing_ok=True)
+
+
+def _mark(lake: Lake, asset: str, day: date) -> Path:
+    return Path(lake.table_uri(HISTORY)) / OPEN_FAILURES / f"{asset.replace('/', '.')}.{day}"

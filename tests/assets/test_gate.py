@@ -9,6 +9,7 @@ from lt4rec_assets import gate
 from lt4rec_assets.gate import GateConfig, check_specs, clear_failure
 from lt4rec_assets.graph import beta_features
 from lt4rec_assets.project import Project
+from lt4rec_core.data import raw
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.errors import LakeConflictError, LakeError, SourceChangedError, SourceError
@@ -281,3 +282,32 @@ def test_a_gate_that_refused_is_not_tried_again(short_day):
     result = run_day(short_day, SIXTH, "samples/impressions")
 
     assert not [e for e in result.all_events if e.is_step_up_for_retry]
+
+
+LATEST = "select check_name, passed, is_blocking, message from quality.latest_checks where asset = '{}'"
+
+
+def test_a_day_that_fails_before_its_audit_says_why_in_the_history_until_it_is_made(empty, monkeypatch):
+    home = empty()
+    whole = raw.generate
+
+    def ask(asset):
+        return query(connect(home.project.settings.home), LATEST.format(asset)).fetchall()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(raw, "generate", lambda *day: {n: t.slice(0, 0) for n, t in whole(*day).items()})
+        assert not run_day(home, SIXTH, "source/impression_log").success
+    ((check, passed, blocks, message),) = ask("source/impression_log")
+    assert (check, passed, blocks) == ("made", False, True)
+    assert message.startswith("SourceError: source 'simulator' has no impression on 2026-01-06")
+
+    assert not run_day(home, SIXTH, "samples/impressions").success  # nothing to read: nothing to audit
+    ((check, passed, _, message),) = ask("samples/impressions")
+    assert (check, passed) == ("made", False)
+    assert "reads samples.screened_impressions of 2026-01-06, which is not there" in message
+
+    assert run_day(home, SIXTH, *UPSTREAM, "samples/impressions").success
+    assert [row[:2] for row in ask("source/impression_log")] == [("made", True)]
+    assert {check for check, *_ in ask("samples/impressions")} == set(
+        check.name for check in CHECKS["samples.impressions"]
+    )

@@ -9,8 +9,8 @@ import pytest
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.sqlfile import read_sql_file
-from lt4rec_core.errors import LakeError
-from lt4rec_core.quality.history import HISTORY, record_audit
+from lt4rec_core.errors import LakeError, SourceError
+from lt4rec_core.quality.history import HISTORY, record_audit, record_failure, record_success
 from lt4rec_core.quality.suites import CheckResult
 
 SQL = Path(__file__).resolve().parents[3] / "sql"
@@ -103,3 +103,34 @@ def test_processes_that_audit_the_same_day_at_once_lose_no_row(lake):
 def test_a_home_that_cannot_hold_the_history_is_named(tmp_path):
     with pytest.raises(LakeError, match=r"no table quality\.check_history"):
         record_audit(Lake(tmp_path), "samples/impressions", MONDAY, [volume()], run_id="r")
+
+
+LATEST = "select check_name, passed, message, run_id from quality.latest_checks order by all"
+
+
+def test_a_day_that_could_not_be_made_has_its_reason_until_it_is_made(lake):
+    record_failure(lake, "source/users", MONDAY, SourceError("no file for raw.users"), run_id="r1")
+    assert ask(lake, LATEST) == [("made", False, "SourceError: no file for raw.users", "r1")]
+    assert ask(lake, f"select is_blocking, observed from {HISTORY}") == [(True, '{"error": "SourceError"}')]
+
+    record_success(lake, "source/users", MONDAY, run_id="r2", is_audited=False)
+    assert ask(lake, LATEST) == [("made", True, "The day could be made again.", "r2")]
+
+
+def test_an_audit_after_the_failure_takes_its_place(lake):
+    record_failure(lake, "samples/impressions", MONDAY, SourceError("why"), run_id="r1")
+    record_audit(lake, "samples/impressions", MONDAY, [volume(passed=True)], run_id="r2")
+
+    record_success(lake, "samples/impressions", MONDAY, run_id="r2", is_audited=True)
+
+    assert [(name, passed) for name, passed, *_ in ask(lake, LATEST)] == [("volume", True)]
+
+
+def test_a_day_that_never_failed_adds_no_row_and_a_recovery_is_told_once(lake):
+    record_success(lake, "source/users", MONDAY, run_id="r0", is_audited=False)
+    assert ask(lake, f"from {HISTORY}") == []
+
+    record_failure(lake, "source/users", MONDAY, SourceError("why"), run_id="r1")
+    for run in ("r2", "r3"):
+        record_success(lake, "source/users", MONDAY, run_id=run, is_audited=False)
+    assert len(ask(lake, f"from {HISTORY}")) == 2
