@@ -25,6 +25,9 @@ td, th { border: 1px solid #d5d9e0; padding: .3rem .6rem; text-align: left; vert
   overflow-wrap: break-word; }
 pre, code { font-size: .85rem; white-space: pre-wrap; }
 .passed { color: #1a7f37; } .warning { color: #9a6700; } .critical { color: #cf222e; font-weight: 600; }
+.fa-check-circle::before { content: "\\2713"; color: #1a7f37; }
+.fa-times::before { content: "\\2717"; color: #cf222e; }
+.fa-exclamation-triangle::before { content: "!"; color: #9a6700; }
 .modal, .navbar, .breadcrumb, .sticky, footer, nav, button, input, select { display: none; }
 """
 

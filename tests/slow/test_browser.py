@@ -122,6 +122,17 @@ def test_a_gated_asset_shows_its_checks_and_what_they_mean(page):
     page.shows("accounting", "keys", "volume", "no row is lost", "blocking", "Passed", picture="checks")
 
 
+def test_a_days_report_opens_from_its_file_alone(server, browser, page):
+    """The page that the checks name, as somebody without a network opens it."""
+    report = server.home.path / "reports" / f"samples.impressions.{DAYS[1]}.html"
+
+    browser.get(report.as_uri())
+
+    page.shows(f"samples.impressions of {DAYS[1]}: published", "accounting", "Expectations", picture="report")
+    fetched = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert fetched == [], f"the page wants more than its own file: {fetched}"
+
+
 def test_a_ticket_shows_how_it_was_found(page):
     page.open("/assets/tickets/ticket?view=partitions&partition=ctr")
     page.shows("density", "mask_digest", "training loss", "chosen", picture="ticket")

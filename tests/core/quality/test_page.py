@@ -9,6 +9,13 @@ FETCHES = re.compile(
 )
 
 
+def icons_without_a_shape(html):
+    """Icons come from a font of the public web; the page's own style must draw each that it has."""
+    icons = set(re.findall(r'<i class="fas (fa-[\w-]+)', html))
+    assert icons
+    return {icon for icon in icons if f".{icon}::before" not in html}
+
+
 def test_the_page_of_an_audit_needs_no_network_and_names_every_check(world):
     report = world.audit("samples.impressions")
 
@@ -18,6 +25,7 @@ def test_the_page_of_an_audit_needs_no_network_and_names_every_check(world):
     assert "samples.impressions of 2026-01-09: published" in html
     for result in report.results:
         assert f"<td>{result.name}</td>" in html
+    assert icons_without_a_shape(html) == set()
 
 
 def test_the_page_of_a_refused_day_shows_why_and_which_rows(world):
@@ -29,6 +37,7 @@ def test_the_page_of_a_refused_day_shows_why_and_which_rows(world):
 
     html = report.page.read_text(encoding="utf-8")
     assert "not published: references" in html
+    assert icons_without_a_shape(html) == set()
     assert "&lt;script&gt;alert(&quot;hi&quot;)&lt;/script&gt;" in html
     assert not FETCHES.search(html)
 
