@@ -30,6 +30,9 @@ from lt4rec_core.experiments.tuning import Checkpoint, TuningConfig
 from lt4rec_core.model.network import NetworkConfig
 from lt4rec_core.training.tickets import Ticket
 
+_OPEN: dict[str, "Research"] = {}
+"""Of this process, by settings: the cells of a row share their samples."""
+
 
 @dataclass(frozen=True, eq=False)
 class Research:
@@ -41,12 +44,15 @@ class Research:
 
     @classmethod
     def of(cls, project: Project, lake: Lake) -> "Research":
-        """Read ``[experiments]`` beside what ``Learning.of`` reads.
+        """Read ``[experiments]`` beside what ``Learning.of`` reads; once per process.
 
         Raises:
             ConfigError: an unknown key or an impossible value.
         """
-        return cls(Learning.of(project), lake, ExperimentsConfig.of(project.settings))
+        name = repr(project.settings)
+        if name not in _OPEN:
+            _OPEN[name] = cls(Learning.of(project), lake, ExperimentsConfig.of(project.settings))
+        return _OPEN[name]
 
     @property
     def home(self) -> Path:
@@ -71,10 +77,12 @@ class Research:
             pruning=self.learning.pruning,
         )
 
-    @property
-    def tuning(self) -> TuningConfig:
-        """Every row's budget."""
-        return TuningConfig(n_trials=self.config.n_trials, max_epochs=self.config.max_epochs)
+    def tuning(self, share: float) -> TuningConfig:
+        """Every row's budget; with scarce labels a pass may meet them up to as often as it would meet all."""
+        repeats = tuple(2**i for i in range(6) if 2**i * share <= 1)
+        return TuningConfig(
+            n_trials=self.config.n_trials, max_epochs=self.config.max_epochs, cvr_repeats=repeats
+        )
 
     def race(self, share: float = 1.0, draw: int = 0) -> Race:
         """The race at a share of the CVR labels, in one draw of which labels are left.
@@ -177,5 +185,5 @@ def _race(research: Research, share: float, draw: int) -> Race:
         tuned_by = Records.find(Path(research.config.frozen_from), share).frozen
     elif draw:
         tuned_by = partial(research.tune, share=share)
-    race = Race(research.home, research.data(share, draw), research.base, research.tuning)
+    race = Race(research.home, research.data(share, draw), research.base, research.tuning(share))
     return replace(race, tuned_by=tuned_by)

@@ -34,14 +34,16 @@ class TuningConfig:
     learning_rate: tuple[float, float] = (3e-4, 3e-3)
     """Range, drawn log-uniformly, as the next three."""
     embedding_learning_rate: tuple[float, float] = (0.01, 0.1)
-    adagrad_initial: tuple[float, float] = (1e-6, 1e-1)
+    adagrad_initial: tuple[float, float] = (1e-8, 1e-2)
     """The networks' regularisation: what softens a row's first steps holds back ids seen once."""
     cvr_weight: tuple[float, float] = (1.0, 8.0)
     """Eq. 2's b over a, for rows defined by it."""
     conflict_strength: tuple[float, float] = (0.1, 1.0)
     """Uniformly; for rows defined by it."""
     cvr_loss: tuple[str, ...] = ("soft_bce", "mse")
-    batch_size: tuple[int, ...] = (256, 512, 1024)
+    batch_size: tuple[int, ...] = (128, 256, 512)
+    cvr_repeats: tuple[int, ...] = (1,)
+    """How often a pass meets the CVR samples: where their labels are scarce, as often as all would be met."""
     boosting_learning_rate: tuple[float, float] = (0.02, 0.2)
     boosting_max_iter: tuple[int, ...] = (100, 200, 400)
     boosting_max_leaf_nodes: tuple[int, ...] = (15, 31, 63)
@@ -125,6 +127,8 @@ def _trial(variant: Variant, own: FitSettings, tuning: TuningConfig, i: int) -> 
         for axis in ("learning_rate", "embedding_learning_rate", "adagrad_initial"):
             changes[axis] = between(axis)
         changes |= {axis: one_of(axis) for axis in ("cvr_loss", "batch_size")}
+        if "cvr" in variant.scores and len(tuning.cvr_repeats) > 1:
+            changes["task_repeats"] = (("cvr", one_of("cvr_repeats")),)
         boosting = replace(
             own.boosting,
             learning_rate=between("boosting_learning_rate"),

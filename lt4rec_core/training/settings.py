@@ -46,6 +46,10 @@ class TrainingConfig:
     the trunk a weight multiplies the task's learning rate, on the embeddings its loss. With joint steps it
     is the loss weight it is in the paper."""
 
+    task_repeats: tuple[tuple[str, int], ...] = ()
+    """How often a pass meets a task's samples, as pairs of task and number; once where not named. Where
+    labels are scarce, meeting them once hardly moves that task's weights. For alternating steps only."""
+
     steps: Literal["alternating", "joint", "pcgrad"] = "alternating"
     """``alternating`` steps on batches of single tasks, one Adam each (Algorithm 1). ``joint`` steps on the
     weighted sum of all tasks' losses over a batch of impressions, one Adam for all, without masks; ``pcgrad``
@@ -86,6 +90,14 @@ class TrainingConfig:
             f"conflict_strength must lie in [0, {most}], got {self.conflict_strength}. "
             "Damping by more than 1 would turn the gradient round.",
         )
+        repeats = self.task_repeats
+        if isinstance(repeats, Mapping):
+            repeats = tuple(repeats.items())
+        object.__setattr__(self, "task_repeats", tuple(sorted((str(t), int(n)) for t, n in repeats)))
+        check(
+            all(n >= 1 for _, n in self.task_repeats),
+            f"task_repeats must be at least 1, got {dict(self.task_repeats)}.",
+        )
         pairs = self.task_weights
         if isinstance(pairs, Mapping):
             pairs = tuple(pairs.items())
@@ -98,6 +110,10 @@ class TrainingConfig:
     def loss_of(self, task: Task) -> str:
         """The kind of loss a task is trained with."""
         return self.cvr_loss if task.label in ("watch_ratio", "click_watch_ratio") else task.loss
+
+    def repeats_of(self, task: str) -> int:
+        """How often a pass meets the task's samples."""
+        return dict(self.task_repeats).get(task, 1) if self.steps == "alternating" else 1
 
     def weight_of(self, task: str) -> float:
         """The task's weight in Eq. 2."""

@@ -97,7 +97,8 @@ def train(
         MaskError: a mask does not fit the network.
     """
     keep = _float_masks(net, masks)
-    total = sum(len(rows_of_task(samples, task)) for task in tasks) * epochs
+    repeats = {task.name: config.repeats_of(task.name) for task in tasks}
+    total = sum(len(rows_of_task(samples, task)) * repeats[task.name] for task in tasks) * epochs
     if total == 0:
         raise TrainingError(
             f"Nothing to train on: none of {len(samples)} samples has a label of {[t.name for t in tasks]}. "
@@ -105,7 +106,7 @@ def train(
         )
     weights = _sample_weights(samples, tasks, config, sample_weights)
     if config.steps == "alternating":
-        iterate: Callable[..., Iterable] = iterate_batches
+        iterate: Callable[..., Iterable] = partial(iterate_batches, repeats=repeats)
         step: Callable[..., Met] = partial(single_step, net, optimizers, config, tasks, keep)
     else:
         iterate, step = iterate_joint_batches, joint_stepper(net, optimizers, config, tasks, keep, generator)

@@ -92,3 +92,15 @@ def test_tickets_are_searched_with_the_tasks_tuned_settings(base):
 def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ConfigError, match="n_trials"):
         TuningConfig(n_trials=0)
+
+
+def test_scarce_cvr_samples_may_be_met_more_often_by_every_row_that_has_them(base):
+    budget = TuningConfig(n_trials=6, cvr_repeats=(1, 2, 4, 8))
+
+    def repeats(name):
+        return [s.training.repeats_of("cvr") for s in trials(VARIANTS[name], base, budget)]
+
+    assert repeats("base_cvr") == repeats("hard_sharing") == repeats("s_weight")
+    assert repeats("base_cvr")[0] == 1
+    assert len(set(repeats("base_cvr"))) > 1
+    assert set(repeats("base_ctr")) == {1}

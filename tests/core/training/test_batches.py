@@ -31,6 +31,20 @@ def test_a_pass_gives_each_task_each_of_its_samples_once(make_samples):
     assert sorted(cvr.tolist()) == sorted(samples.ids[click].tolist())
 
 
+def test_a_task_that_is_repeated_meets_each_of_its_samples_that_often_in_other_batches(make_samples):
+    samples, (ctr, cvr) = make_samples(60), get_tasks(["ctr", "cvr"])
+    samples.ids[:, 0] = torch.arange(60)
+
+    found = list(iterate_batches(samples, (ctr, cvr), 8, generator_for(0), repeats={"cvr": 3}))
+
+    met = Counter(row for batch in found if batch.task == "cvr" for row in batch.ids[:, 0].tolist())
+    assert set(met.values()) == {3}
+    assert len(met) == int((samples.labels["is_click"] == 1).sum())
+    assert set(Counter(r for b in found if b.task == "ctr" for r in b.ids[:, 0].tolist()).values()) == {1}
+    batches = {tuple(sorted(b.ids[:, 0].tolist())) for b in found if b.task == "cvr"}
+    assert len(batches) == sum(b.task == "cvr" for b in found)
+
+
 def test_labels_and_lists_stay_with_their_samples(make_samples):
     samples = make_samples(50)
     history, clicks = samples.lists["m_history"].tolist(), samples.labels["is_click"].tolist()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from lt4rec_core.config import from_mapping
@@ -34,3 +36,17 @@ def test_task_weights_may_be_a_table_and_do_not_depend_on_its_order():
 def test_what_makes_no_sense_is_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         TrainingConfig(**settings)
+
+
+def test_repeats_are_read_from_a_table_and_do_nothing_in_joint_steps():
+    config = from_mapping(TrainingConfig, {"task_repeats": {"cvr": 4}})
+
+    assert config.repeats_of("cvr") == 4
+    assert config.repeats_of("ctr") == 1
+    assert config == TrainingConfig(task_repeats=(("cvr", 4),))
+    assert replace(config, steps="joint").repeats_of("cvr") == 1
+
+
+def test_a_task_is_met_at_least_once():
+    with pytest.raises(ConfigError, match=r"task_repeats must be at least 1, got {'cvr': 0}"):
+        TrainingConfig(task_repeats=(("cvr", 0),))
