@@ -42,7 +42,11 @@ FULL_ROWS = (
     "s_weight_fixed_sparsity",
     "random_masks_fixed_sparsity",
 )
-TOML = """[experiments]
+TOML = """[training]
+batch_size = 256
+
+[experiments]
+n_trials = 6
 max_epochs = 2
 {experiments}
 [experiments.network]
