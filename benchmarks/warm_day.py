@@ -73,6 +73,7 @@ def _patches(watch: Stopwatch) -> Iterator[AbstractContextManager[object]]:
     from lt4rec_core.evaluation import report
     from lt4rec_core.quality import audit
     from lt4rec_core.quality.engine import Engine
+    from lt4rec_core.serving import entities, export, latency, promotion
     from lt4rec_core.training import daily, tickets
 
     yield watch.wrap(lt4rec_assets.tables, "run_sql", "SQL statements, staging")
@@ -86,6 +87,10 @@ def _patches(watch: Stopwatch) -> Iterator[AbstractContextManager[object]]:
     yield watch.wrap(daily, "train_day", LEARNING)
     yield watch.wrap(daily, "score_day", LEARNING)
     yield watch.wrap(tickets, "find_ticket", LEARNING)
+    yield watch.wrap(entities, "read_entities", "ranker: features of everyone")
+    yield watch.wrap(export, "draft", "ranker: making it")
+    yield watch.wrap(promotion, "decide", "ranker: judging it")
+    yield watch.wrap(latency, "measure", "ranker: its latencies, [serving] latency_seconds")
     for storage in (SqliteEventLogStorage, SqliteRunStorage):
         for name in dir(storage):
             if name.split("_")[0] in ("add", "fetch", "get", "handle", "has", "store", "update"):

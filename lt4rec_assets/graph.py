@@ -6,14 +6,24 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from lt4rec_assets.defs import evaluation, experiments, features, models, samples, source, tickets, training
+from lt4rec_assets.defs import (
+    evaluation,
+    experiments,
+    features,
+    models,
+    samples,
+    serving,
+    source,
+    tickets,
+    training,
+)
 from lt4rec_assets.labels import labelled
 from lt4rec_assets.project import Project
 from lt4rec_assets.provenance import run_tags
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_assets.schedule import automated
 
-GROUPS = (source, samples, features, training, tickets, models, evaluation)
+GROUPS = (source, samples, features, training, tickets, models, evaluation, serving)
 
 
 @contextmanager

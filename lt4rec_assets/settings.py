@@ -16,6 +16,7 @@ from lt4rec_core.config import check, from_mapping
 from lt4rec_core.errors import ConfigError
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.quality.thresholds import Thresholds
+from lt4rec_core.serving.settings import ServingConfig
 
 SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 """The SQL files stand beside the packages, at the top of the checkout."""
@@ -118,6 +119,9 @@ class Settings:
 
     operation: Operation = field(default_factory=Operation)
 
+    serving: ServingConfig = field(default_factory=ServingConfig)
+    """``[serving]`` of ``lt4rec.toml``: when a ranker goes into use."""
+
     learning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """``[network]``, ``[training]`` and ``[pruning]`` of ``lt4rec.toml``, as written there."""
 
@@ -185,6 +189,9 @@ def read_settings(env: Mapping[str, str] | None = None, ignore: Collection[str] 
         operation=from_mapping(
             Operation, toml.get("operation", {}), where=f"[operation] in {home / 'lt4rec.toml'}"
         ),
+        serving=from_mapping(
+            ServingConfig, toml.get("serving", {}), where=f"[serving] in {home / 'lt4rec.toml'}"
+        ),
         learning={name: toml.get(name, {}) for name in LEARNING_TABLES},
         generator=toml.get("source", {}),
         experiments=toml.get("experiments", {}),
@@ -216,7 +223,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
-    known = {*LEARNING_TABLES, "automation", "experiments", "operation", "quality", "samples", "source"}
+    known = {
+        *LEARNING_TABLES, "automation", "experiments", "operation", "quality", "samples", "serving", "source",
+    }  # fmt: skip
     if unknown := sorted(set(toml) - known):
         raise ConfigError(
             f"{path} has the unknown tables {', '.join(unknown)}. Known are {', '.join(sorted(known))}."

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("simulator", "training", "sql", "metrics", "warm_day", "definitions")
+BENCHMARKS = ("simulator", "training", "sql", "metrics", "warm_day", "definitions", "ranker")
 
 
 def run(module, *options):

@@ -150,7 +150,7 @@ class SharedNet(nn.Module):
         super().__init__()
         self.config, self.layout, self.tasks = config, FieldLayout(catalogue), tuple(tasks)
         d, f = config.embedding_dim, self.layout.n_fields
-        left, right = self._pairs()
+        left, right = self.pairs()
         n_products = {"dot": len(left), "user_video": len(left) * d, "none": 0}[config.interaction]
         self.n_shared_inputs = f * d + n_products
         self.table = nn.Parameter(torch.empty(self.layout.n_rows, d), requires_grad=False)
@@ -174,7 +174,7 @@ class SharedNet(nn.Module):
         self.trunk = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(widths))
         self.logits = PerTask({task: nn.Linear(widths[-1], 1) for task in self.tasks})
 
-    def _pairs(self) -> tuple[Tensor, Tensor]:
+    def pairs(self) -> tuple[Tensor, Tensor]:
         """The pairs of fields that meet, as two index vectors."""
         sides = self.layout.sides
         if self.config.interaction == "user_video":

@@ -1,7 +1,7 @@
 """What a request says of itself, encoded by the catalogue's own SQL, as in ``sql/training/samples.sql``."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -15,13 +15,22 @@ from lt4rec_core.errors import ServingError
 GIVEN = ("page", "occurred_at", "position", "duration_ms")
 """What a request may say; what it does not say is missing, and ``occurred_at`` is now."""
 
+REMEMBERED = 1_000_000
+"""Requests, and lengths, whose features are remembered."""
+
 
 class ContextEncoder:
-    """Context features of candidates. One DuckDB connection in memory, used by one thread at a time."""
+    """Context features of candidates. SQL encodes what was not asked before; answers are remembered.
+
+    A statement costs milliseconds, a ranking less than one. But pages, hours and lengths repeat: per request
+    and per length nothing is encoded twice. Any number of threads may ask.
+    """
 
     def __init__(self, catalogue: FeatureCatalogue, time_zone: str) -> None:
         """Compile the select list once; hours and weekdays are those of ``time_zone``."""
-        self._columns = [f.column for f in catalogue.side("context")]
+        features = catalogue.side("context")
+        self._columns = [f.column for f in features]
+        self._of_length = [i for i, f in enumerate(features) if f.input == "duration_ms"]
         self._sql = f"""
             with shown as (
                 select
@@ -38,6 +47,8 @@ class ContextEncoder:
         self._time_zone = time_zone
         self._con = connect_scratch(threads=1)
         self._lock = Lock()
+        self._requests: dict[tuple[Any, ...], np.ndarray] = {}
+        self._lengths: dict[int | None, np.ndarray] = {}
 
     def __call__(self, context: Mapping[str, Any], duration_ms: Sequence[int | None]) -> np.ndarray:
         """Encode one request for candidates of these lengths.
@@ -52,29 +63,53 @@ class ContextEncoder:
         Raises:
             ServingError: an unknown key, or a value that cannot be read.
         """
-        n = len(duration_ms)
+        at = moment(context)
+        at -= timedelta(minutes=at.minute % 15, seconds=at.second, microseconds=at.microsecond)
+        page, position = context.get("page"), context.get("position")
+        request = (None if page is None else str(page), position, at)
         try:
-            rows = pa.table(
-                {
-                    "place": pa.array(range(n), pa.int32()),
-                    "page": pa.array([_text(context.get("page"))] * n, pa.string()),
-                    "position": pa.array([context.get("position")] * n, pa.int32()),
-                    "occurred_at": pa.array([moment(context)] * n, pa.timestamp("us")),
-                    "duration_ms": pa.array(duration_ms, pa.int64()),
-                }
-            )
+            of_request = self._requests.get(request)
+            if of_request is None:
+                of_request = _bounded(self._requests)[request] = self._encode([request], [None])[0]
+            of_length = {n: found for n in set(duration_ms) if (found := self._lengths.get(n)) is not None}
+            if new := list(set(duration_ms) - set(of_length)):
+                encoded = dict(zip(new, self._encode([request] * len(new), new), strict=True))
+                of_length |= encoded
+                _bounded(self._lengths).update(encoded)
         except (pa.ArrowException, TypeError) as error:
             raise ServingError(
                 f"The context {dict(context)} cannot be read: {error}. "
                 "page is text, position a whole number, duration_ms whole milliseconds."
             ) from error
+        ids = np.tile(of_request, (len(duration_ms), 1))
+        if len(duration_ms):
+            lengths = np.array([of_length[n] for n in duration_ms])
+            ids[:, self._of_length] = lengths[:, self._of_length]
+        return ids
+
+    def _encode(self, requests: Sequence[tuple[Any, ...]], duration_ms: Sequence[int | None]) -> np.ndarray:
+        """Encode row by row, (n, context features)."""
+        pages, positions, times = zip(*requests, strict=True)
+        rows = pa.table(
+            {
+                "place": pa.array(range(len(requests)), pa.int32()),
+                "page": pa.array(pages, pa.string()),
+                "position": pa.array(positions, pa.int32()),
+                "occurred_at": pa.array(times, pa.timestamp("us")),
+                "duration_ms": pa.array(duration_ms, pa.int64()),
+            }
+        )
         with self._lock:
             self._con.register("candidates", rows)
             found = self._con.execute(self._sql, {"time_zone": self._time_zone}).fetchnumpy()
-        ids = np.empty((n, len(self._columns)), dtype=np.int32)
-        for i, column in enumerate(self._columns):
-            ids[:, i] = found[column]
-        return ids
+        return np.stack([found[column].astype(np.int32) for column in self._columns], axis=1)
+
+
+def _bounded(remembered: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+    """What was asked stays, within bounds: then it begins anew."""
+    if len(remembered) > REMEMBERED:
+        remembered.clear()
+    return remembered
 
 
 def moment(context: Mapping[str, Any]) -> datetime:
@@ -91,7 +126,3 @@ def moment(context: Mapping[str, Any]) -> datetime:
     if not isinstance(at, datetime):
         raise ServingError(f"occurred_at is {at!r}. Give a datetime; without a time zone it is UTC.")
     return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
-
-
-def _text(page: Any) -> str | None:
-    return None if page is None else str(page)

@@ -112,7 +112,6 @@ def read_entities(
     catalogue: FeatureCatalogue,
     day: date,
     params: Mapping[str, Any],
-    attributes_of: date | None = None,
 ) -> tuple[dict[str, Entities], dict[str, int]]:
     """Encode all users and videos as known after ``day``.
 
@@ -120,10 +119,9 @@ def read_entities(
         lake: where the tables lie.
         tables: by name, at least ``features.user_features`` and ``features.video_features``.
         catalogue: as in training.
-        day: the last day whose impressions and clicks count.
+        day: the last day whose impressions and clicks count. Its ``source.users`` and ``source.videos``
+            describe them, since those of the day after are not there yet.
         params: of the SQL files.
-        attributes_of: the day whose ``source.users`` and ``source.videos`` describe them; ``day`` by default,
-            since those of the day after are not there yet.
 
     Returns:
         ``user`` and ``video`` to their entities, and the Delta versions that were read.
@@ -135,14 +133,14 @@ def read_entities(
     versions: dict[str, int] = {}
     for side in SIDES:
         statement = tables[f"features.{side}_features"]
-        entities[side], read = _read_side(lake, statement, catalogue, side, day, params, attributes_of or day)
+        entities[side], read = _read_side(lake, statement, catalogue, side, day, params)
         versions |= read
     return entities, versions
 
 
 def _read_side(
     lake: Lake, statement: SqlFile, catalogue: FeatureCatalogue, side: str, day: date,
-    params: Mapping[str, Any], attributes_of: date,
+    params: Mapping[str, Any],
 ) -> tuple[Entities, dict[str, int]]:  # fmt: skip
     after, key = day + timedelta(days=1), f"{side}_id"
     stats, attributes = f"features.{side}_daily_stats", f"source.{side}s"
@@ -154,10 +152,10 @@ def _read_side(
             if given.table == SEEN:
                 continue
             # What the statement reads of its own day describes entities; the rest is their past.
-            of = attributes_of if given.first == 0 else after
-            if given.first != 0 or given.table == attributes:
-                _require(lake, given.table, day if given.first != 0 else of)
-            versions[given.table] = open_table(con, lake, statement, given, of)
+            _require(lake, given.table, day)
+            versions[given.table] = open_table(
+                con, lake, statement, given, day if given.first == 0 else after
+            )
         con.execute("create schema if not exists samples")
         con.execute(
             f"create view {SEEN} as select {key} from {attributes} union select {key} from {stats} "

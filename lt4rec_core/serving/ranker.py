@@ -73,7 +73,8 @@ class Ranker:
             task: compact(layers) for task, layers in unpack_trunk(tensors, widths, tasks).items()
         }
         self._check_finite()
-        self._front = front
+        self.front = front
+        """Looks up, pools and interacts, as in training; its own trunk is not used."""
         self._scorer = Scorer(self.catalogue, front, Trunk(self.heads, self._kinds(manifest.get("kernels"))))
         self.entities = {side: Entities.of_tensors(tensors, side) for side in SIDES}
         self._encode_context = ContextEncoder(self.catalogue, told["time_zone"])
@@ -127,7 +128,7 @@ class Ranker:
 
     def run_as(self, kinds: Kinds) -> None:
         """Run the layers otherwise; the scores stay."""
-        self._scorer = Scorer(self.catalogue, self._front, Trunk(self.heads, kinds))
+        self._scorer = Scorer(self.catalogue, self.front, Trunk(self.heads, kinds))
 
     def score(self, samples: SampleSet) -> dict[str, np.ndarray]:
         """As ``Scorer.score``: task name to float64 (n,), what the trainer's ``predict`` gives within 1e-5.

@@ -118,7 +118,7 @@ class _Dense:
 
 
 @torch.inference_mode()
-def choose(heads: Mapping[str, Sequence[Layer]], batch_size: int = 1024, repeats: int = 3) -> Choice:
+def choose(heads: Mapping[str, Sequence[Layer]], batch_size: int = 1024, repeats: int = 5) -> Choice:
     """Measure how each layer runs faster, then whether the mix of these beats running all alike.
 
     The scores do not depend on the choice, beyond rounding. Of each candidate the fastest of its passes

@@ -28,6 +28,9 @@ hidden = [16, 8]
 
 [training]
 batch_size = 128
+
+[serving]
+latency_seconds = 0.01
 """
 RACE = """
 [pruning]

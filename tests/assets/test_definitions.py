@@ -6,7 +6,9 @@ from pathlib import Path
 import dagster as dg
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = {"source", "samples", "features", "training", "tickets", "models", "evaluation", "experiments"}
+GROUPS = {
+    "source", "samples", "features", "training", "tickets", "models", "evaluation", "experiments", "serving",
+}  # fmt: skip
 
 
 def test_the_graph_has_the_groups_of_the_plan(filled):
@@ -54,7 +56,7 @@ def test_loading_imports_neither_torch_nor_great_expectations_nor_pandas_nor_sql
 
     assert done.returncode == 0, done.stderr
     modules = set(done.stdout.split())
-    assert not modules & {"torch", "great_expectations", "pandas", "matplotlib", "sqlglot"}
+    assert not modules & {"torch", "numba", "great_expectations", "pandas", "matplotlib", "sqlglot"}
 
 
 def test_a_wrong_setting_is_named_when_the_definitions_load(tmp_path):

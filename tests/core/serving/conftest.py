@@ -64,9 +64,13 @@ class Served:
             self.platform.run_all(day=day)
         self.store = ModelStore(folder / "home")
         self.catalogue = self.platform.source.catalogue
-        self.chain = self.make_chain(density)
+        self.chain = self.trained(self.make_chain(density))
+
+    def trained(self, chain):
+        """The chain, with models of the first two days."""
         for day in self.days[:2]:
-            train_day(self.store, self.chain, day, self.samples(day), first=day == DAY)
+            train_day(self.store, chain, day, self.samples(day), first=day == DAY)
+        return chain
 
     @staticmethod
     def row(g, user, video, n, day):
@@ -79,8 +83,8 @@ class Served:
             "duration_ms": length, "page": ("feed", "search")[n % 2], "position": n % 4 + 1,
         }  # fmt: skip
 
-    def make_chain(self, density, **settings):
-        network = NetworkConfig(embedding_dim=4, hidden=(16, 8), embedding_std=0.1)
+    def make_chain(self, density, interaction="dot"):
+        network = NetworkConfig(embedding_dim=4, hidden=(16, 8), embedding_std=0.1, interaction=interaction)
         net = SharedNet(self.catalogue, ("ctr", "cvr"), network, torch.Generator().manual_seed(0))
         g = torch.Generator().manual_seed(2)
         masks = {
@@ -91,20 +95,19 @@ class Served:
             kind="snet", catalogue=self.catalogue, tasks=get_tasks(["ctr", "cvr"]), network=network,
             training=TrainingConfig(batch_size=16, learning_rate=0.01, embedding_learning_rate=0.2),
             tickets={t: Ticket(task=t, metric="auc", best_i=1, rounds=(), mask=m) for t, m in masks.items()},
-            **settings,
         )  # fmt: skip
 
     def samples(self, day, keep=()):
         reader = self.platform.lake.open("training.samples", day, day)
         return load_samples(reader, self.catalogue, keep=keep)
 
-    def entities(self, **options):
+    def entities(self):
         lake, files = self.platform.lake, self.platform.files
-        return read_entities(lake, files, self.catalogue, self.days[1], PARAMS, **options)[0]
+        return read_entities(lake, files, self.catalogue, self.days[1], PARAMS)[0]
 
-    def draft(self, **options):
+    def draft(self, chain=None):
         zone = self.platform.source.time_zone
-        return draft(self.store, self.chain, self.days[1], self.entities(**options), zone)
+        return draft(self.store, chain or self.chain, self.days[1], self.entities(), zone)
 
 
 @pytest.fixture(scope="session")

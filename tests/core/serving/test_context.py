@@ -49,3 +49,32 @@ def test_a_time_zone_is_heeded_and_no_time_is_now():
 def test_what_cannot_be_read_is_named(encode, context, message):
     with pytest.raises(ServingError, match=message):
         encode(context, [1000])
+
+
+def test_what_was_asked_before_is_not_encoded_again(encode, monkeypatch):
+    at = datetime(2022, 4, 25, 20, 30)
+    first = encode({"page": "feed", "occurred_at": at}, [None, 70_000, 500])
+    monkeypatch.setattr(encode, "_encode", None)
+
+    again = encode({"page": "feed", "occurred_at": at + timedelta(minutes=14)}, [500, None])
+
+    assert again.tolist() == [first[2].tolist(), first[0].tolist()]
+
+
+def test_a_new_quarter_of_an_hour_is_encoded_anew(encode):
+    hours = [
+        encode({"occurred_at": datetime(2022, 4, 25, 20, minute)}, [None])[0][3] for minute in (0, 59)
+    ] + [encode({"occurred_at": datetime(2022, 4, 25, 21, 0)}, [None])[0][3]]
+
+    assert hours == [5, 5, 6]
+
+
+def test_memory_is_bounded(encode, monkeypatch):
+    monkeypatch.setattr("lt4rec_core.serving.context.REMEMBERED", 2)
+
+    lengths = [1, 500, 1000, 70_000]
+    one_by_one = [encode({"page": "feed"}, [n])[0].tolist() for n in lengths]
+
+    assert len(encode._lengths) <= 3
+    for _ in range(2):  # what is forgotten while others are asked for is no loss
+        assert encode({"page": "feed"}, lengths).tolist() == one_by_one
