@@ -12,6 +12,8 @@ from typing import Any
 
 from support.homes import Home, Started, end_session
 
+REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "lt4rec"}
+
 
 class Server:
     """Web server, daemon and code server over one home; all end when the ``with`` block does."""
@@ -135,6 +137,29 @@ class Server:
         return found
 
     # what can be done
+
+    def switch_on(self, sensor: str) -> None:
+        """Press the switch of a sensor, under Automation."""
+        answer = self.ask(
+            """mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) {
+                __typename ... on Sensor { sensorState { status } } ... on Error { message } } }""",
+            sensor={**REPOSITORY, "sensorName": sensor},
+        )["startSensor"]
+        assert answer.get("sensorState") == {"status": "RUNNING"}, f"it stays off: {answer}"
+
+    def wait_for_a_tick(self, sensor: str) -> None:
+        """Wait until a running sensor has looked once more, from beginning to end."""
+        now = time.time()
+
+        def looked() -> bool:
+            ticks = self.ask(
+                """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) {
+                    ... on Sensor { sensorState { ticks(limit: 1) { timestamp endTimestamp } } } } }""",
+                sensor={**REPOSITORY, "sensorName": sensor},
+            )["sensorOrError"]["sensorState"]["ticks"]
+            return any(tick["timestamp"] > now and tick["endTimestamp"] for tick in ticks)
+
+        self.wait(f"the sensor {sensor} to look", looked, seconds=180)
 
     def backfill(self, assets: Iterable[str], days: Iterable[date]) -> str:
         """Launch a backfill as the partitions page does, and return its id."""
