@@ -69,7 +69,7 @@ def make_optimizers(net: SharedNet, config: TrainingConfig, masks: Masks | None 
     embedding = RowwiseAdagrad(net, *rates)
     views = {task: RowwiseAdagrad(net, *rates, table=view) for task, view in net.views.items()}
     betas = (config.beta1, config.beta2)
-    if config.steps != "alternating":
+    if config.steps in ("joint", "pcgrad"):
         everything = {name: p for task in net.tasks for name, p in net.task_parameters(task).items()}
         return Optimizers(embedding, {JOINT: TaskAdam(everything, config.learning_rate, betas)}, views)
     adams = {

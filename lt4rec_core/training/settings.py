@@ -50,8 +50,10 @@ class TrainingConfig:
     """How often a pass meets a task's samples, as pairs of task and number; once where not named. Where
     labels are scarce, meeting them once hardly moves that task's weights. For alternating steps only."""
 
-    steps: Literal["alternating", "joint", "pcgrad"] = "alternating"
-    """``alternating`` steps on batches of single tasks, one Adam each (Algorithm 1). ``joint`` steps on the
+    steps: Literal["alternating", "together", "joint", "pcgrad"] = "alternating"
+    """``alternating`` steps on batches of single tasks, one Adam each (Algorithm 1). ``together`` steps on
+    batches of impressions: each task's own Adam through its mask, and the embeddings once by what all tasks
+    want of them, so that a pass meets an id once however many tasks there are. ``joint`` steps on the
     weighted sum of all tasks' losses over a batch of impressions, one Adam for all, without masks; ``pcgrad``
     does so after projecting conflicting gradients (Yu et al., 2020)."""
 
@@ -78,7 +80,7 @@ class TrainingConfig:
         check(0 <= self.unknown_dropout <= 1, f"unknown_dropout is a share, got {self.unknown_dropout}.")
         for name, known in (
             ("cvr_loss", ("soft_bce", "mse")),
-            ("steps", ("alternating", "joint", "pcgrad")),
+            ("steps", ("alternating", "together", "joint", "pcgrad")),
             ("conflict", ("none", "raise_cvr", "damp_ctr")),
         ):
             found = getattr(self, name)

@@ -57,6 +57,50 @@ def _move_tables(optimizers: Optimizers, task: str, lookup: Lookup, gradient: Te
     optimizers.views[task].step(lookup, gradient[..., d:].contiguous())
 
 
+def step_together(
+    net: SharedNet,
+    optimizers: Optimizers,
+    config: TrainingConfig,
+    tasks: Sequence[Task],
+    keep: Keep,
+    batch: JointBatch,
+    number: int,
+) -> Met:
+    """One update of each task's weights through its mask, and one of the embeddings for all of them.
+
+    Every gradient is taken before anything moves. As with single tasks each Adam has its own moments, so no
+    task moves a trunk weight outside its mask.
+
+    Raises:
+        TrainingError: there are views: their tasks do not see the same fields.
+    """
+    if net.views:
+        raise TrainingError(
+            "steps = 'together' embeds a batch once for all tasks, but there are views of one task alone. "
+            "Train those with steps = 'alternating'."
+        )
+    lookup = net.lookup(batch.ids, batch.lists)
+    fields = net.embed(lookup).requires_grad_()
+    for_fields, met = torch.zeros_like(fields), Met()
+    moves = []
+    for task in tasks:
+        part = batch.parts.get(task.name)
+        if part is None:
+            continue
+        logits = task_logits(net, task.name, fields[part.rows], keep[task.name])
+        loss = task_loss(config.loss_of(task), logits, part.labels, part.weights)
+        met[task.name] = (_finite(loss, task.name, number), len(part.labels))
+        adam = optimizers.tasks[task.name]
+        balanced = balance(loss, config.weight_of(task.name))
+        own, *for_weights = torch.autograd.grad(balanced, [fields, *adam.parameters.values()])
+        for_fields += own
+        moves.append((adam, for_weights))
+    for adam, for_weights in moves:
+        adam.step(for_weights)
+    optimizers.embedding.step(lookup, for_fields)
+    return met
+
+
 def joint_stepper(
     net: SharedNet,
     optimizers: Optimizers,

@@ -27,7 +27,7 @@ from lt4rec_core.training.batches import (
 from lt4rec_core.training.losses import conflict_weights
 from lt4rec_core.training.optimizers import Optimizers
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.steps import Met, joint_stepper, single_step
+from lt4rec_core.training.steps import Met, joint_stepper, single_step, step_together
 
 AnyBatch = TypeVar("AnyBatch", Batch, JointBatch)
 
@@ -108,6 +108,9 @@ def train(
     if config.steps == "alternating":
         iterate: Callable[..., Iterable] = partial(iterate_batches, repeats=repeats)
         step: Callable[..., Met] = partial(single_step, net, optimizers, config, tasks, keep)
+    elif config.steps == "together":
+        iterate = iterate_joint_batches
+        step = partial(step_together, net, optimizers, config, tasks, keep)
     else:
         iterate, step = iterate_joint_batches, joint_stepper(net, optimizers, config, tasks, keep, generator)
     sums = {task.name: _Sum() for task in tasks}

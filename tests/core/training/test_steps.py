@@ -13,7 +13,7 @@ from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.training.batches import Batch, generator_for, iterate_joint_batches
 from lt4rec_core.training.optimizers import JOINT, make_optimizers
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.steps import joint_stepper, single_step
+from lt4rec_core.training.steps import joint_stepper, single_step, step_together
 from lt4rec_core.training.trainer import train
 
 CTR, CVR = get_tasks(["ctr", "cvr"])
@@ -140,3 +140,83 @@ def test_weighing_a_batch_by_zero_is_a_step_without_a_gradient(make_net, make_sa
     single_step(net, make_optimizers(net, config), config, (CTR, CVR), DENSE, batch, 0)
 
     assert all(torch.equal(p, before[name]) for name, p in net.named_parameters())
+
+
+TOGETHER = replace(JOINT_STEPS, steps="together")
+
+
+def random_masks(net, share=0.5):
+    g = generator_for(5)
+    return {
+        task: {n: torch.rand(w.shape, generator=g) < share for n, w in net.trunk_weights().items()}
+        for task in net.tasks
+    }
+
+
+def test_a_step_together_hands_each_adam_its_own_gradient_and_the_embeddings_the_sum(make_net, make_samples):
+    net, samples = make_net(), make_samples(64)
+    optimizers = make_optimizers(net, TOGETHER)
+    optimizers.tasks = {task: Recorder(adam.parameters) for task, adam in optimizers.tasks.items()}
+    asked = []
+    optimizers.embedding.step = lambda lookup, gradient: asked.append((lookup, gradient))
+    batch = next(iter(iterate_joint_batches(samples, (CTR, CVR), 64, generator_for(0))))
+
+    step_together(net, optimizers, TOGETHER, (CTR, CVR), DENSE, batch, 0)
+
+    expected = dict(zip(("ctr", "cvr"), plain_gradients(net, samples), strict=True))
+    for task in ("ctr", "cvr"):
+        seen = [g for name, g in optimizers.tasks[task].seen.items() if name.startswith("trunk.")]
+        assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(seen, expected[task], strict=True))
+    ((lookup, gradient),) = asked
+    fields = net.embed(lookup).requires_grad_()
+    losses = [
+        F.binary_cross_entropy_with_logits(task_logits(net, t, fields[p.rows], None), p.labels)
+        for t, p in batch.parts.items()
+    ]
+    assert torch.allclose(gradient, torch.autograd.grad(sum(losses), fields)[0], atol=1e-8)
+
+
+def test_together_no_task_moves_a_trunk_weight_outside_its_mask(make_net, make_samples):
+    net, samples = make_net(), make_samples(300)
+    masks = random_masks(net)
+    nobodys = {name: ~(masks["ctr"][name] | masks["cvr"][name]) for name in masks["ctr"]}
+    before = {name: weight.clone() for name, weight in net.trunk_weights().items()}
+    config = replace(TOGETHER, batch_size=32)
+
+    train(
+        net, make_optimizers(net, config, masks), samples, (CTR, CVR), config, generator_for(0), masks=masks
+    )
+
+    for name, weight in net.trunk_weights().items():
+        assert torch.equal(weight[nobodys[name]], before[name][nobodys[name]])
+        assert not torch.equal(weight, before[name])
+
+
+def test_together_a_task_without_samples_moves_nothing_of_its_own(make_net, make_samples):
+    net, samples = make_net(), make_samples(100)
+    samples.labels["watch_ratio"][:] = float("nan")
+    masks = random_masks(net)
+    cvrs = {name: masks["cvr"][name] & ~masks["ctr"][name] for name in masks["cvr"]}
+    before = {name: weight.clone() for name, weight in net.trunk_weights().items()}
+
+    train(net, make_optimizers(net, TOGETHER), samples, (CTR, CVR), TOGETHER, generator_for(0), masks=masks)
+
+    assert all(torch.equal(w[cvrs[n]], before[n][cvrs[n]]) for n, w in net.trunk_weights().items())
+
+
+def test_one_task_alone_is_trained_together_as_it_is_alternating(make_net, make_samples):
+    samples, trained = make_samples(64), []
+    for steps in ("together", "alternating"):
+        net, config = make_net(), replace(TOGETHER, steps=steps)
+        train(net, make_optimizers(net, config), samples, (CTR,), config, generator_for(0))
+        trained.append(net)
+
+    first, second = (dict(net.named_parameters()) | dict(net.named_buffers()) for net in trained)
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+
+
+def test_together_refuses_views(make_net, make_samples):
+    net = make_net(views={"cvr": 2})
+
+    with pytest.raises(TrainingError, match="views of one task alone"):
+        train(net, make_optimizers(net, TOGETHER), make_samples(64), (CTR, CVR), TOGETHER, generator_for(0))
