@@ -26,6 +26,8 @@ CONTROLS = {
         "s_weight_gradual",
         "s_weight_long",
     ),
+    "hard_sharing_together": ("s_weight_together",),
+    "random_masks_together": ("s_weight_together",),
     "random_masks_4percent": ("s_weight_4percent", "s_weight_4percent_taylor"),
 }
 """Rows to be compared with a control: as good as hard sharing with a fifth of a trunk; better than chance."""

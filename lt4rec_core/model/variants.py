@@ -75,6 +75,7 @@ _RAISE = (("conflict", "raise_cvr"),)
 _BEYOND: dict[str, Any] = {"group": "beyond", "masks": "tickets"}
 _LAST = (("choose", "last"),)
 """At a fixed density: rows beyond the paper are compared with random masks as dense as they are."""
+_TOGETHER = (("steps", "together"),)
 _4_PERCENT = (*_LAST, ("n_pruning", 8))
 """0.669 to the eighth, where which weights are left should matter most."""
 
@@ -187,6 +188,18 @@ _ROWS = (
     Variant(
         name="s_weight_long", pruning=(*_LAST, ("epochs", 3)), **_BEYOND,
         description="Tickets of networks that met the training days three times",
+    ),
+    Variant(
+        name="s_weight_together", pruning=_LAST, training=_TOGETHER, **_BEYOND,
+        description="Batches of impressions for all tasks: an embedding moves once a pass, not once a task",
+    ),
+    Variant(
+        name="hard_sharing_together", group="control", sharing="trunks", training=_TOGETHER,
+        description="Hard sharing trained on the same batches",
+    ),
+    Variant(
+        name="random_masks_together", group="control", masks="random_independent", pruning=_LAST,
+        training=_TOGETHER, description="Random masks of the last round's density on the same batches",
     ),
     Variant(
         name="s_weight_4percent", pruning=_4_PERCENT, **_BEYOND,

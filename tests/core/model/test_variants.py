@@ -56,7 +56,7 @@ def test_rows_beyond_the_paper_have_a_fixed_density_and_random_masks_to_be_compa
         assert pruning.choose == "last"
         return round((1 - pruning.q) ** pruning.n_pruning, 2)
 
-    random = {kept(VARIANTS[f"random_masks_{name}"]) for name in ("fixed_sparsity", "4percent")}
+    random = {kept(VARIANTS[f"random_masks_{name}"]) for name in ("fixed_sparsity", "4percent", "together")}
     beyond = [variant for variant in VARIANTS.values() if variant.group == "beyond"]
     assert beyond
     assert {kept(variant) for variant in beyond} <= random
