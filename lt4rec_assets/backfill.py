@@ -24,6 +24,7 @@ from lt4rec_assets.home import prepare_home
 from lt4rec_assets.outcome import Cell, Outcome, name_of
 from lt4rec_assets.project import Project
 from lt4rec_assets.provenance import run_tags
+from lt4rec_assets.records import records_open
 from lt4rec_assets.settings import Settings, dagster_home
 from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.errors import ConfigError, LakeError, Lt4recError
@@ -331,7 +332,7 @@ def run_backfill(
         prepare_home(project)
         definitions = build_graph(project)
         tags = {BACKFILL_TAG: uuid4().hex[:8]}
-        with dg.DagsterInstance.get() as instance:
+        with dg.DagsterInstance.get() as instance, records_open(instance):
             backfill = Backfill(definitions, project, instance, say=say, tags=tags, waivers=waivers)
             return backfill.run(first, last, select)
 
