@@ -8,12 +8,14 @@ What is written, when it is committed and what other processes see stays as it i
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.runs import SqliteRunStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from sqlalchemy import Connection, Engine, create_engine
+
+if TYPE_CHECKING:
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+    from dagster._core.storage.runs import SqliteRunStorage
+    from sqlalchemy import Connection, Engine
 
 MOST_OPEN = 4
 """Files kept open: every run has one, and those of the runs before are not needed any more."""
@@ -26,7 +28,10 @@ class _Engines:
         self._most = most
         self._open: OrderedDict[str, Engine] = OrderedDict()
 
-    def of(self, url: str) -> Engine:
+    def of(self, url: str) -> "Engine":
+        from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+        from sqlalchemy import create_engine
+
         if url not in self._open:
             # A pool gives a connection to one thread at a time, which is what SQLite asks for.
             options = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
@@ -44,6 +49,9 @@ class _Engines:
 @contextmanager
 def records_open(instance: dg.DagsterInstance) -> Iterator[None]:
     """Keep the connections of an instance's SQLite records; with any other storage this does nothing."""
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+    from dagster._core.storage.runs import SqliteRunStorage
+
     events, runs = instance.event_log_storage, instance.run_storage
     with ExitStack() as stack:
         if type(events) is SqliteEventLogStorage:
@@ -53,11 +61,11 @@ def records_open(instance: dg.DagsterInstance) -> Iterator[None]:
         yield
 
 
-def _events_open(storage: SqliteEventLogStorage) -> AbstractContextManager[None]:
+def _events_open(storage: "SqliteEventLogStorage") -> AbstractContextManager[None]:
     engines = _Engines(MOST_OPEN)
 
     @contextmanager
-    def connect(shard: str) -> Iterator[Connection]:
+    def connect(shard: str) -> Iterator["Connection"]:
         with storage._db_lock:  # as Dagster's own: one connection at a time
             engine = engines.of(storage.conn_string_for_shard(shard))
             if shard not in storage._initialized_dbs:
@@ -69,11 +77,11 @@ def _events_open(storage: SqliteEventLogStorage) -> AbstractContextManager[None]
     return _instead(storage, "_connect", connect, engines)
 
 
-def _runs_open(storage: SqliteRunStorage) -> AbstractContextManager[None]:
+def _runs_open(storage: "SqliteRunStorage") -> AbstractContextManager[None]:
     engines = _Engines(1)
 
     @contextmanager
-    def connect() -> Iterator[Connection]:
+    def connect() -> Iterator["Connection"]:
         with engines.of(storage._conn_string).connect() as connection, connection.begin():
             yield connection
 

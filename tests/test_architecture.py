@@ -36,6 +36,7 @@ ASSET_ROOMS = [
     "defs",
     "schedule",
     "graph",
+    "records",
     "home",
     "outcome",
     "webhook",
