@@ -34,13 +34,57 @@ def aligned(n: int) -> np.ndarray:
     return raw[start : start + n]
 
 
+def _load(b: Any, address: Any) -> Any:
+    """A vector from an address in bytes. On a cache line's start it is fast, elsewhere it is still right."""
+    loaded = b.load(b.inttoptr(address, ir.VectorType(ir.FloatType(), LANES).as_pointer()))
+    loaded.align = 4
+    return loaded
+
+
+def _store(b: Any, value: Any, address: Any) -> None:
+    b.store(value, b.inttoptr(address, value.type.as_pointer())).align = 4
+
+
+def _shuffle(b: Any, first: Any, second: Any, places: list[int]) -> Any:
+    """A vector of the places of two, the second's counting from 16."""
+    return b.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), LANES), places))
+
+
+@intrinsic
+def _tile(typing, source, source_step, target, target_step):  # type: ignore[no-untyped-def]
+    """Transpose 16 by 16 floats between two addresses, whose rows lie so many bytes apart.
+
+    Four rounds exchange blocks of 1, 2, 4 and 8 between pairs of vectors.
+    """
+    signature = types.void(types.int64, types.int64, types.int64, types.int64)
+
+    def generate(context, b, _, arguments):  # type: ignore[no-untyped-def]
+        source, source_step, target, target_step = arguments
+
+        def row(address: Any, step: Any, i: int) -> Any:
+            return b.add(address, b.mul(step, ir.Constant(ir.IntType(64), i)))
+
+        rows = [_load(b, row(source, source_step, i)) for i in range(LANES)]
+        for size in (1, 2, 4, 8):
+            lower = [i if i // size % 2 == 0 else i - size + LANES for i in range(LANES)]
+            upper = [i + size if i // size % 2 == 0 else i + LANES for i in range(LANES)]
+            for i in (i for i in range(LANES) if i // size % 2 == 0):
+                a, c = rows[i], rows[i + size]
+                rows[i], rows[i + size] = _shuffle(b, a, c, lower), _shuffle(b, a, c, upper)
+        for i, values in enumerate(rows):
+            _store(b, values, row(target, target_step, i))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
 def _accumulate(vectors: int) -> Any:
     """The innermost loop: ``target += sum of weight * input`` over one row's weights of one panel.
 
     All arguments are addresses in bytes, or a count. Written in LLVM's own terms because numba has no vector
     type: sums stay in registers, two independent sets of them so that one need not wait for the other.
     """
-    shift = vectors.bit_length() - 1  # a column counts in bytes of one vector
+    shift = (4 * LANES * vectors).bit_length() - 1  # from columns to bytes
 
     @intrinsic
     def accumulate(typing, x, columns, values, n, target):  # type: ignore[no-untyped-def]
@@ -48,24 +92,21 @@ def _accumulate(vectors: int) -> Any:
 
         def generate(context, b, _, arguments):  # type: ignore[no-untyped-def]
             x, columns, values, n, target = arguments
-            scalar, i32, i64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+            scalar, i16, i64 = ir.FloatType(), ir.IntType(16), ir.IntType(64)
             vector = ir.VectorType(scalar, LANES)
-            nothing, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(vector, [0.0] * LANES)
+            zeros = ir.Constant(vector, [0.0] * LANES)
             fma = cgutils.get_or_insert_function(
                 b.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{LANES}f32"
             )
 
             def load(address: Any, i: int) -> Any:
-                at = b.gep(b.inttoptr(address, vector.as_pointer()), [ir.Constant(i64, i)])
-                loaded = b.load(at)
-                loaded.align = 4  # aligned it is fast; unaligned it is still right
-                return loaded
+                return _load(b, b.add(address, ir.Constant(i64, 4 * LANES * i)))
 
             def spread(value: Any) -> Any:
-                one = b.insert_element(nothing, value, ir.Constant(i32, 0))
-                return b.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(i32, LANES), [0] * LANES))
+                one = b.insert_element(zeros, value, ir.Constant(ir.IntType(32), 0))
+                return _shuffle(b, one, one, [0] * LANES)
 
-            columns = b.inttoptr(columns, i32.as_pointer())
+            columns = b.inttoptr(columns, i16.as_pointer())
             values = b.inttoptr(values, scalar.as_pointer())
             before = [[load(target, j) for j in range(vectors)], [zeros] * vectors]
             entry, loop, end = b.block, b.append_basic_block("loop"), b.append_basic_block("end")
@@ -77,7 +118,7 @@ def _accumulate(vectors: int) -> Any:
             after: list[list[Any]] = []
             for u in range(UNROLLED):
                 at = b.add(k, ir.Constant(i64, u))
-                column = b.sext(b.load(b.gep(columns, [at])), i64)
+                column = b.zext(b.load(b.gep(columns, [at])), i64)
                 inputs = b.add(x, b.shl(column, ir.Constant(i64, shift)))
                 weight = spread(b.load(b.gep(values, [at])))
                 after.append([b.call(fma, [weight, load(inputs, j), sums[u][j]]) for j in range(vectors)])
@@ -97,9 +138,7 @@ def _accumulate(vectors: int) -> Any:
                     ends[u][j].add_incoming(before[u][j], entry)
                     ends[u][j].add_incoming(after[u][j], loop)
             for j in range(vectors):
-                at = b.gep(b.inttoptr(target, vector.as_pointer()), [ir.Constant(i64, j)])
-                stored = b.store(b.fadd(ends[0][j], ends[1][j]), at)
-                stored.align = 4
+                _store(b, b.fadd(ends[0][j], ends[1][j]), b.add(target, ir.Constant(i64, 4 * LANES * j)))
             return context.get_dummy_value()
 
         return signature, generate
@@ -122,14 +161,17 @@ _narrow, _wide = _accumulate(1), _accumulate(WIDE)
 def _transpose(x, first, n, width, into):  # type: ignore[no-untyped-def]
     """Samples (n, d) to inputs side by side (d, width); lanes without a sample are zero."""
     d = x.shape[1]
-    for start in range(0, d, 16):
-        stop = min(start + 16, d)
-        for lane in range(n):
-            for i in range(start, stop):
-                into[i * width + lane] = x[first + lane, i]
-        for lane in range(n, width):
-            for i in range(start, stop):
-                into[i * width + lane] = 0
+    tiled, lanes = d // LANES * LANES, n // LANES * LANES
+    source, target = x.ctypes.data + first * d * 4, into.ctypes.data
+    for lane in range(0, lanes, LANES):
+        for i in range(0, tiled, LANES):
+            _tile(source + (lane * d + i) * 4, d * 4, target + (i * width + lane) * 4, width * 4)
+        for i in range(tiled, d):
+            for one in range(lane, lane + LANES):
+                into[i * width + one] = x[first + one, i]
+    for lane in range(lanes, width):
+        for i in range(d):
+            into[i * width + lane] = x[first + lane, i] if lane < n else np.float32(0)
 
 
 @_compiled
@@ -148,9 +190,9 @@ def _layer(layer, width, source, target, columns, values, starts, rows, biases):
             n = starts[first_start + p * (n_out + 1) + j + 1] - start
             into = y + rows[first_row + p * n_out + j] * width * 4
             if width == LANES:
-                _narrow(x, c + start * 4, v + start * 4, n, into)
+                _narrow(x, c + start * 2, v + start * 4, n, into)
             else:
-                _wide(x, c + start * 4, v + start * 4, n, into)
+                _wide(x, c + start * 2, v + start * 4, n, into)
     if layer[6]:
         for i in range(n_out * width):
             target[i] = max(target[i], np.float32(0))
@@ -165,7 +207,7 @@ def forward(x, layers, heads, columns, values, starts, rows, biases, scratch, ou
         layers: (n, 8) int64, one row a layer: inputs, outputs, panels, where its ``starts``, ``rows`` and
             ``biases`` begin, whether a ReLU follows, where its outputs go in ``out`` (-1: to the next layer).
         heads: (h + 1,) int64; head i has the layers from ``heads[i]`` up to ``heads[i + 1]``.
-        columns: (w,) int32, per weight its column, counted in bytes of 16 samples.
+        columns: (w,) uint16, per weight its column.
         values: (w,) float32, the weights, panel by panel, row by row.
         starts: per layer and panel, where each row's weights begin, and where the last one's end.
         rows: per layer and panel, the rows in the order of their lists.

@@ -94,7 +94,7 @@ class _Packed:
             columns.append(listed)
             values.append(filled)
             first += len(listed)
-        self.columns = (np.concatenate(columns) * 4 * kernel.LANES).astype(np.int32)
+        self.columns = np.concatenate(columns).astype(np.uint16)
         self.values = np.concatenate(values).astype(np.float32)
         self.starts = np.concatenate(starts).astype(np.int64)
         self.rows = np.concatenate(rows).astype(np.int64)

@@ -24,9 +24,18 @@ Part = Callable[[Tensor], list[Tensor]]
 """Some layers of one task or more: inputs to each task's outputs."""
 
 
+WIDEST = 2**16
+"""Inputs of a layer that the kernel can number."""
+
+
 def has_kernel() -> bool:
     """Whether numba is installed, which compiles the sparse kernel; without it every layer is dense."""
     return find_spec("numba") is not None
+
+
+def can_be_sparse(heads: Mapping[str, Sequence[Layer]]) -> bool:
+    """Whether the kernel can run these layers here."""
+    return has_kernel() and all(layer.n_in <= WIDEST for layers in heads.values() for layer in layers)
 
 
 def all_of(kind: Kind, heads: Mapping[str, Sequence[Layer]]) -> Kinds:
@@ -54,9 +63,9 @@ class Trunk:
 
         Args:
             heads: per task its compact layers, the logit layer last.
-            kinds: how each runs. Where there is no kernel all are dense, whatever it says.
+            kinds: how each runs. Where the kernel cannot run them all are dense, whatever it says.
         """
-        kinds = kinds if has_kernel() else all_of("dense", heads)
+        kinds = kinds if can_be_sparse(heads) else all_of("dense", heads)
         self.tasks = tuple(heads)
         self.kinds = {task: tuple(kinds[task]) for task in heads}
         # Per task its runs of layers of one kind.
@@ -131,7 +140,7 @@ def choose(heads: Mapping[str, Sequence[Layer]], batch_size: int = 1024, repeats
     """
     generator = torch.Generator().manual_seed(0)
     dense = all_of("dense", heads)
-    if not has_kernel():
+    if not can_be_sparse(heads):
         return Choice(dense, {})
     mixed: dict[str, list[Kind]] = {}
     for task, layers in heads.items():

@@ -17,7 +17,7 @@ def test_the_kernel_adds_to_what_is_there_and_lanes_do_not_mix():
     out, scratch = np.empty((16, 1), np.float32), kernel.aligned(3 * 2 * 64)
 
     kernel.forward(
-        x, table, np.array([0, 1]), np.array([64, 0], np.int32), np.float32([2, 3]), np.array([0, 2]),
+        x, table, np.array([0, 1]), np.array([1, 0], np.uint16), np.float32([2, 3]), np.array([0, 2]),
         np.array([0]), np.float32([100]), scratch, out,
     )  # fmt: skip
 

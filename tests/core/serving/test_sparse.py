@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lt4rec_core.serving import kernel, sparse
+from lt4rec_core.serving import sparse
 from lt4rec_core.serving.compact import Layer
 from lt4rec_core.serving.sparse import SparseLayers
 from tests.core.serving.conftest import draw_layers, plain
@@ -71,6 +71,15 @@ def test_no_sample_gives_no_output(layers):
     assert found.shape == (0, 1)
 
 
+def test_inputs_that_fill_no_tile_arrive_too():
+    weight = np.arange(1, 38, dtype=np.float32)[None]  # 37 inputs: two tiles of 16 and five more
+    x = inputs(40, 37)
+
+    (found,) = SparseLayers([[Layer(weight, np.float32([0]), relu=False)]])(x)
+
+    np.testing.assert_allclose(found[:, 0], x.astype(np.float64) @ weight[0], rtol=1e-4, atol=1e-4)
+
+
 def test_rows_are_listed_by_the_length_of_their_lists():
     weight = np.float32([[1, 2, 3, 4], [0, 0, 0, 5], [6, 0, 7, 0]])
 
@@ -79,4 +88,4 @@ def test_rows_are_listed_by_the_length_of_their_lists():
     assert packed.rows.tolist() == [1, 2, 0]
     assert packed.starts.tolist() == [10, 12, 14, 18]  # one zero fills up the list of the second row
     assert packed.values.tolist() == [5, 0, 6, 7, 1, 2, 3, 4]
-    assert (packed.columns // (4 * kernel.LANES)).tolist() == [3, 0, 0, 2, 0, 1, 2, 3]
+    assert packed.columns.tolist() == [3, 0, 0, 2, 0, 1, 2, 3]

@@ -47,6 +47,12 @@ def test_the_fastest_candidate_is_chosen(heads, monkeypatch):
     assert choose(heads).kinds == all_of("sparse", heads)
 
 
+def test_layers_wider_than_the_kernel_can_number_run_dense(heads, monkeypatch):
+    monkeypatch.setattr(trunk, "WIDEST", 99)
+
+    assert Trunk(heads, all_of("sparse", heads)).kinds == {"ctr": ("dense",) * 3, "cvr": ("dense",) * 3}
+
+
 def test_without_numba_everything_runs_dense(heads, monkeypatch):
     monkeypatch.setattr(trunk, "has_kernel", lambda: False)
 
