@@ -61,3 +61,12 @@ def test_without_numba_everything_runs_dense(heads, monkeypatch):
     assert run.kinds == {"ctr": ("dense",) * 3, "cvr": ("dense",) * 3}
     np.testing.assert_allclose(run(X)["ctr"], plain(heads["ctr"], X.numpy())[:, 0], atol=1e-5)
     assert choose(heads).kinds == all_of("dense", heads)
+
+
+def test_a_mix_must_win_clearly(heads, monkeypatch):
+    layers = {"dense": 2.0, "sparse": 1.0}
+    for mixed, kinds in ((0.98, "dense"), (0.9, "sparse")):
+        measured = iter([layers] * 6 + [{"dense": 1.0, "sparse": 2.0, "mixed": mixed}])
+        monkeypatch.setattr(trunk, "_fastest", lambda candidates, repeats, m=measured: next(m))
+
+        assert choose(heads).kinds == all_of(kinds, heads)
