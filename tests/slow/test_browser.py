@@ -10,7 +10,10 @@ from support.kuairand import DAYS
 
 pytestmark = pytest.mark.slow
 
-GROUPS = ("source", "samples", "features", "training", "tickets", "models", "evaluation")
+GROUPS = (
+    *("source", "samples", "features", "training", "tickets", "models", "evaluation"),
+    *("serving", "experiments"),
+)
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 FLAGS = (
     "--headless",
