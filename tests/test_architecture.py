@@ -49,7 +49,7 @@ ASSET_ROOMS = [
     "demo",
     "cli",
 ]
-HEAVY = {"torch", "great_expectations", "pandas", "matplotlib", "sklearn", "sqlalchemy"}
+HEAVY = {"torch", "numba", "onnx", "great_expectations", "pandas", "matplotlib", "sklearn", "sqlalchemy"}
 
 
 def modules(package):
