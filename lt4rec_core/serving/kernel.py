@@ -212,7 +212,7 @@ def forward(x, layers, heads, columns, values, starts, rows, biases, scratch, ou
         starts: per layer and panel, where each row's weights begin, and where the last one's end.
         rows: per layer and panel, the rows in the order of their lists.
         biases: of all layers.
-        scratch: float32, aligned: three buffers of 64 samples times the widest layer.
+        scratch: float32, aligned: three buffers of a block, of 16 samples or 64, times the widest layer.
         out: (b, outputs of all heads) float32, filled in.
     """
     third = len(scratch) // 3

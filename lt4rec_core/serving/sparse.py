@@ -54,12 +54,13 @@ class SparseLayers:
         self._values = np.concatenate(values).astype(np.float32)
         self._rows, self._biases = np.concatenate(rows), np.concatenate(biases).astype(np.float32)
         widest = max(max(layer.n_in, layer.n_out) for head in heads for layer in head)
-        self._scratch_size = 3 * widest * kernel.LANES * kernel.WIDE
+        self._scratch_per_lane = 3 * widest
 
     def __call__(self, x: np.ndarray) -> list[np.ndarray]:
         """(b, d_in) float32 to each head's outputs, (b, d_out)."""
         out = np.empty((len(x), sum(self.widths)), dtype=np.float32)
-        scratch = kernel.aligned(self._scratch_size)
+        n_wide = 1 if len(x) <= (kernel.WIDE - 1) * kernel.LANES else kernel.WIDE
+        scratch = kernel.aligned(self._scratch_per_lane * kernel.LANES * n_wide)
         kernel.forward(
             np.ascontiguousarray(x, dtype=np.float32), self._table, self._heads, self._columns, self._values,
             self._starts, self._rows, self._biases, scratch, out,
