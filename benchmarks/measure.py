@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-BENCHMARKS = ("simulator", "training", "sql", "metrics", "warm_day", "definitions", "ranker")
+BENCHMARKS = ("simulator", "training", "sql", "metrics", "warm_day", "definitions", "ranker", "daemon_day")
 VERSIONS = ("dagster", "deltalake", "duckdb", "great-expectations", "numpy", "pyarrow", "torch")
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("simulator", "training", "sql", "metrics", "warm_day", "definitions", "ranker")
+BENCHMARKS = ("simulator", "training", "sql", "metrics", "warm_day", "definitions", "ranker", "daemon_day")
 
 
 def run(module, *options):
@@ -42,7 +42,7 @@ def test_a_benchmark_explains_itself(name):
     assert "--quick" in done.stdout
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", [n for n in BENCHMARKS if n != "daemon_day"])  # that one is a slow test
 def test_a_benchmark_runs_at_its_smallest_size(name):
     done = run(f"benchmarks.{name}", "--quick", "--json")
     assert done.returncode == 0, done.stderr
