@@ -105,6 +105,9 @@ CHECKS: dict[str, tuple[CheckSpec, ...]] = {
             "warning",
             "Volume, labels, shares of the new and the unknown are near those of the seven days before.",
         ),
+        CheckSpec(
+            "cardinality", "warning", "Features take about as many values as on the seven days before."
+        ),
     ),
     "evaluation.predictions": (
         _SCHEMA,
@@ -206,6 +209,15 @@ def bucket_fragment(catalogue: FeatureCatalogue) -> Fragment:
     return Fragment(sql, (Column("faulty_features", "varchar[]", "columns whose id has no embedding"),))
 
 
+def cardinality_fragment(catalogue: FeatureCatalogue) -> Fragment:
+    """The select-list text that counts each feature's values; not of lists, users and videos."""
+    ids = ("user_id", "video_id")
+    counted = [f.column for f in catalogue.features if f.kind != "list" and f.input not in ids]
+    structs = ", ".join(f"{{ 'name': '{column}', 'n': count(distinct {column}) }}" for column in counted)
+    name = "feature_cardinalities"
+    return Fragment(f"[{structs}] as {name}", (Column(name, "struct[]", "values of each feature"),))
+
+
 def history_fragments(catalogue: FeatureCatalogue) -> dict[str, Fragment]:
     """The select-list text of the bucket ids made from clicked videos, for the check of leaks.
 
@@ -226,7 +238,11 @@ def history_fragments(catalogue: FeatureCatalogue) -> dict[str, Fragment]:
 
 def check_fragments(catalogue: FeatureCatalogue) -> dict[str, Fragment]:
     """Everything that a check's file may name under ``compiled:``."""
-    return {"faulty_features": bucket_fragment(catalogue), **history_fragments(catalogue)}
+    return {
+        "faulty_features": bucket_fragment(catalogue),
+        "feature_cardinalities": cardinality_fragment(catalogue),
+        **history_fragments(catalogue),
+    }
 
 
 def _suite(

@@ -32,6 +32,9 @@ class Thresholds:
     max_unknown_share_rise: float = 0.1
     """Largest rise of that share."""
 
+    max_cardinality_change: float = 0.5
+    """Largest fall of how many values a feature takes, as a share of its mean over the seven days before."""
+
     max_calibration_gap: float = 0.1
     """Largest mean distance of predicted from actual over the ten parts of a day's predictions."""
 

@@ -66,6 +66,12 @@ def same_scores(rows):
     return rows.set_column(rows.schema.get_field_index("p_ctcvr"), "p_ctcvr", pa.array([0.25] * len(rows)))
 
 
+def constant(column):
+    return lambda rows: rows.set_column(
+        rows.schema.get_field_index(column), column, pa.array([1] * len(rows), pa.int32())
+    )
+
+
 def as_type(column, type_):
     return lambda rows: rows.set_column(rows.schema.get_field_index(column), column, rows[column].cast(type_))
 
@@ -126,6 +132,8 @@ FAULTS = [
     (SAMPLES, "ranges", put("f_user_id", -1)),
     (SAMPLES, "ranges", put("f_user_id", None)),
     (SAMPLES, "drift", lambda rows: rows.slice(0, len(rows) // 3)),
+    (SAMPLES, "cardinality", constant("f_country")),
+    (SAMPLES, "cardinality", constant("f_gender")),
     (PREDICTIONS, "schema", as_type("p_ctr", pa.float32())),
     (PREDICTIONS, "keys", twice),
     (PREDICTIONS, "keys", put("model", None)),
@@ -316,6 +324,24 @@ def test_the_first_days_have_nothing_to_drift_from_and_pass_with_a_note(world):
     assert result.passed
     assert "no earlier day" in result.message
     assert result.observed["n_samples"]["usual"] is None
+
+
+def test_the_values_that_features_take_are_counted_per_day(world):
+    rows = world.rows(SAMPLES)
+
+    observed = by_name(world.audit(SAMPLES))["cardinality"].observed
+
+    assert observed["f_country"]["today"] == len(set(rows["f_country"].to_pylist()))
+    assert observed["f_country"]["n_days"] == 4
+    assert "f_user_id" not in observed  # the check of drift counts users
+    assert "m_tags" not in observed
+
+
+def test_a_feature_that_lost_values_is_named_and_blocks_nothing(world):
+    report = world.audit(SAMPLES, constant("f_country"))
+
+    assert by_name(report)["cardinality"].message.startswith("f_country: today 1.0, usual ")
+    assert report.passed
 
 
 def test_too_few_days_before_are_no_ground_for_a_warning(world):
