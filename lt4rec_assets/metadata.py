@@ -1,7 +1,7 @@
 """What the UI shows about a table or a model: schema, SQL, counts, versions, pictures."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -43,17 +43,22 @@ def describe_published(
     if read:
         metadata["read_delta_versions"] = dg.MetadataValue.json(dict(read))
     if project.tables[published.table].compiled_sql:
-        metadata |= _lineage_by_sql(project, published.table)
+        table = published.table
+        metadata |= unless_it_fails(
+            "columns_come_from", lambda: describe_lineage(project, project.lineage(table))
+        )
     return metadata
 
 
-def _lineage_by_sql(project: Project, table: str) -> dict[str, Any]:
+def unless_it_fails(name: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Metadata that only adorns: the day is right without it, so that what goes wrong here must not fail it.
+
+    Where it goes wrong, the entry ``name`` says how.
+    """
     try:
-        return describe_lineage(project, project.lineage(table))
-    except (
-        Exception
-    ) as error:  # the day is published and right; SQL that a parser cannot follow must not fail it
-        return {"columns_come_from": f"unknown: {error}"}
+        return make()
+    except Exception as error:
+        return {name: f"unknown: {error}"}
 
 
 def describe_lineage(project: Project, lineage: Mapping[str, Sequence[Origin]]) -> dict[str, Any]:
@@ -93,6 +98,13 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValu
 def picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
     """Embed a PNG in the metadata itself, so that it shows wherever the UI runs."""
     return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def drawing(svg: str, alt: str) -> dg.MarkdownMetadataValue:
+    """Embed an SVG picture likewise: as an image, so that nothing in it could run."""
+    return dg.MetadataValue.md(
+        f"![{alt}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+    )
 
 
 def _cell(value: Any) -> str:

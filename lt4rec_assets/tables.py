@@ -1,14 +1,14 @@
 """One asset per .sql file: dependencies, mappings, schema and code version come from its header."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
 from lt4rec_assets.gate import GateConfig, check_day, check_specs, making, publish_gated
-from lt4rec_assets.metadata import describe_published, describe_table
+from lt4rec_assets.metadata import describe_published, describe_table, unless_it_fails
 from lt4rec_assets.partitions import days_before
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource
@@ -76,8 +76,21 @@ def definition_of(
     }
 
 
-def table_asset(project: Project, name: str, *, from_second_day: bool = False) -> dg.AssetsDefinition:
-    """Make the asset of a SQL file that is published as soon as it is written, and checked after that."""
+def table_asset(
+    project: Project,
+    name: str,
+    *,
+    from_second_day: bool = False,
+    shown: Callable[[Staged], Mapping[str, Any]] | None = None,
+) -> dg.AssetsDefinition:
+    """Make the asset of a SQL file that is published as soon as it is written, and checked after that.
+
+    Args:
+        project: its tables.
+        name: ``group.name``.
+        from_second_day: the table's first day is the second of the calendar.
+        shown: makes further metadata of the rows that were staged.
+    """
 
     @dg.asset(
         **definition_of(project, name, from_second_day=from_second_day),
@@ -89,10 +102,11 @@ def table_asset(project: Project, name: str, *, from_second_day: bool = False) -
         with making(project, lake, name.replace(".", "/"), day, context):
             opened = lake.open(project)
             staged = run_table(project, opened, name, day)
+            further = unless_it_fails("pictures", lambda: shown(staged)) if shown else {}
             published = opened.publish(staged)
             checks = check_day(project, opened, published, context.run.run_id)
         return dg.MaterializeResult(
-            metadata=describe_published(project, published, staged.inputs),
+            metadata={**describe_published(project, published, staged.inputs), **further},
             check_results=checks,
             data_version=dg.DataVersion(published.digest),  # the same rows again make nothing stale
         )

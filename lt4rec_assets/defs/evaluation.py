@@ -10,7 +10,13 @@ from pydantic import Field
 from lt4rec_assets.defs.models import BASELINE, SNET, Kind
 from lt4rec_assets.gate import GateConfig, check_day, making, publish_gated
 from lt4rec_assets.labels import code_version
-from lt4rec_assets.metadata import describe_lineage, describe_published, markdown_table
+from lt4rec_assets.metadata import (
+    describe_lineage,
+    describe_published,
+    drawing,
+    markdown_table,
+    unless_it_fails,
+)
 from lt4rec_assets.partitions import days_before
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
@@ -43,7 +49,7 @@ def assets(project: Project) -> list[dg.AssetsDefinition]:
     return [
         _predictions(project),
         _daily_metrics(project),
-        table_asset(project, "evaluation.calibration", from_second_day=True),
+        table_asset(project, "evaluation.calibration", from_second_day=True, shown=_calibration_shown),
     ]
 
 
@@ -144,6 +150,7 @@ def _daily_metrics(project: Project) -> dg.AssetsDefinition:
                 **describe_published(project, published, read),
                 **describe_lineage(project, metrics_lineage(project)),
                 **_headline(metrics.to_pylist()),
+                **unless_it_fails("pictures", lambda: _pictures(scored, day)),
             },
             check_results=checks,
             data_version=dg.DataVersion(published.digest),
@@ -161,6 +168,23 @@ def _points(project: Project, lake: "Lake", day: date) -> tuple["pa.Table", Mapp
         return pq.read_table(staged.path), staged.inputs
     finally:
         lake.discard(staged)
+
+
+def _calibration_shown(staged: "Staged") -> dict[str, Any]:
+    """Predicted against actual, as a picture per task."""
+    import pyarrow.parquet as pq
+
+    from lt4rec_core.evaluation.sketches import calibration_sketches
+
+    sketches = calibration_sketches(pq.read_table(staged.path), str(staged.day))
+    return {name: drawing(svg, name.replace("_", " of ")) for name, svg in sketches.items()}
+
+
+def _pictures(scored: "pa.Table", day: date) -> dict[str, Any]:
+    """ROC and watch ratios of the day."""
+    from lt4rec_core.evaluation.sketches import day_sketches
+
+    return {f"{name}_picture": drawing(svg, name) for name, svg in day_sketches(scored, str(day)).items()}
 
 
 def _headline(rows: list[dict[str, Any]]) -> dict[str, Any]:

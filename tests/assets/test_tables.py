@@ -3,7 +3,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from lt4rec_assets.metadata import describe_published
+from lt4rec_assets.metadata import describe_published, unless_it_fails
 from lt4rec_assets.project import Project
 from lt4rec_assets.tables import key_of, run_table
 from lt4rec_core.data.lake import Lake, Published
@@ -147,3 +147,27 @@ def test_a_day_published_without_rows_is_there_and_one_never_published_is_not(em
 
     assert lake.published("samples.clicks") == {date(2026, 1, 5)}
     assert not lake.days("samples.clicks")
+
+
+@pytest.mark.parametrize(
+    ("table", "pictures"),
+    [
+        ("evaluation.daily_metrics", {"roc_picture", "watch_ratio_picture"}),
+        ("evaluation.calibration", {"calibration_ctr", "calibration_ctcvr", "calibration_cvr"}),
+    ],
+)
+def test_an_evaluated_day_shows_its_pictures_which_are_small(filled, table, pictures):
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(key_of(table))
+    metadata = event.asset_materialization.metadata
+
+    for name in pictures:
+        assert "](data:image/svg+xml;base64," in metadata[name].value
+        assert len(metadata[name].value) < 40_000
+
+
+def test_what_adorns_a_day_cannot_fail_it():
+    def broken():
+        raise ValueError("no such colour")
+
+    assert unless_it_fails("pictures", broken) == {"pictures": "unknown: no such colour"}
