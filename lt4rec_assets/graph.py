@@ -20,7 +20,7 @@ from lt4rec_assets.defs import (
 from lt4rec_assets.labels import labelled
 from lt4rec_assets.project import Project
 from lt4rec_assets.provenance import run_tags
-from lt4rec_assets.resources import LakeResource, ModelStoreResource
+from lt4rec_assets.resources import LakeResource, ModelStoreResource, nothing_in_memory
 from lt4rec_assets.schedule import automated
 
 GROUPS = (source, samples, features, training, tickets, models, evaluation, serving)
@@ -51,6 +51,7 @@ def build_graph(project: Project) -> dg.Definitions:
         resources={
             "lake": LakeResource(home=home, run_tags=tags),
             "store": ModelStoreResource(home=home, run_tags=tags),
+            "io_manager": nothing_in_memory(),
         },
         # A process per step would import everything anew for a fraction of a second of work.
         executor=dg.in_process_executor,

@@ -10,6 +10,7 @@ from pydantic import Field
 from lt4rec_assets.project import Project
 from lt4rec_assets.provenance import tag_run
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.errors import LakeError
 
 if TYPE_CHECKING:
     from lt4rec_core.training.store import ModelStore
@@ -29,6 +30,37 @@ class _OfHome(dg.ConfigurableResource):
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Tag the run, whoever started it."""
         tag_run(context, self.run_tags)
+
+
+class NothingInMemory(dg.IOManager):
+    """Assets hand each other nothing: they read the lake and the store, and no value is ever pickled."""
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Refuse: who reads a pickled value could not tell which day's it is, nor trust it.
+
+        Raises:
+            LakeError: always.
+        """
+        raise LakeError(
+            f"{context.step_key} hands over a value ({type(obj).__name__}), but values go through the lake. "
+            "Publish it there and return a MaterializeResult."
+        )
+
+    def load_input(self, context: dg.InputContext) -> object:
+        """Refuse likewise.
+
+        Raises:
+            LakeError: always.
+        """
+        raise LakeError(
+            f"{context.name!r} is asked for as a value in memory, but values go through the lake. "
+            "Declare it with deps, and read the lake."
+        )
+
+
+def nothing_in_memory() -> dg.IOManagerDefinition:
+    """Stands in the place of Dagster's own, which pickles."""
+    return dg.IOManagerDefinition.hardcoded_io_manager(NothingInMemory(), NothingInMemory.__doc__)
 
 
 class LakeResource(_OfHome):
