@@ -9,11 +9,9 @@ from lt4rec_assets.resources import LakeResource
 A, B = "a" * 40, "b" * 40
 
 
-@pytest.fixture(autouse=True)
-def forget():
-    checked_out_commit.cache_clear()
-    yield
-    checked_out_commit.cache_clear()
+def commit_of(folder):
+    """Read anew each time: the process remembers."""
+    return checked_out_commit.__wrapped__(folder)
 
 
 def git(folder, *words):
@@ -34,32 +32,31 @@ def checkout(tmp_path):
 
 
 def test_the_commit_is_the_one_that_git_names(checkout):
-    assert checked_out_commit(checkout) == git(checkout, "rev-parse", "HEAD")
+    assert commit_of(checkout) == git(checkout, "rev-parse", "HEAD")
 
 
 def test_a_worktree_has_a_commit_of_its_own(checkout, tmp_path):
     git(checkout, "worktree", "add", "-q", "-b", "side", tmp_path / "side")
     git(tmp_path / "side", "commit", "-q", "--allow-empty", "-m", "second")
 
-    assert checked_out_commit(tmp_path / "side") == git(tmp_path / "side", "rev-parse", "HEAD")
-    assert checked_out_commit(checkout) == git(checkout, "rev-parse", "HEAD")
+    assert commit_of(tmp_path / "side") == git(tmp_path / "side", "rev-parse", "HEAD")
+    assert commit_of(checkout) == git(checkout, "rev-parse", "HEAD")
 
 
 def test_packed_references_and_a_detached_head_are_read(checkout):
     git(checkout, "pack-refs", "--all")
-    packed = checked_out_commit(checkout)
-    checked_out_commit.cache_clear()
+    packed = commit_of(checkout)
     git(checkout, "checkout", "-q", "--detach")
 
-    assert packed == checked_out_commit(checkout) == git(checkout, "rev-parse", "HEAD")
+    assert packed == commit_of(checkout) == git(checkout, "rev-parse", "HEAD")
 
 
 def test_no_checkout_and_a_checkout_without_commit_have_none(tmp_path):
     (tmp_path / "new").mkdir()
     git(tmp_path / "new", "init", "-q")
 
-    assert checked_out_commit(tmp_path) is None
-    assert checked_out_commit(tmp_path / "new") is None
+    assert commit_of(tmp_path) is None
+    assert commit_of(tmp_path / "new") is None
 
 
 def test_a_run_that_was_started_without_tags_has_them_once_it_opens_the_lake(tmp_path):
