@@ -3,8 +3,8 @@
 -- A header without a statement: audits append to this table, also those that refuse a day. A day that is
 -- audited again adds rows and replaces none, so that a repair can be told from a first success;
 -- quality.latest_checks holds the newest audit of each day. A day that failed before there was anything to
--- audit (no log, a column missing, an error in SQL, no parent) has the check 'made' with the reason; where the
--- table has no audit, making it after all adds 'made' once more, passed.
+-- audit (no log, a column missing, an error in SQL, no parent) has the check 'made' with the reason; where
+-- the table has no audit, making it after all adds 'made' once more, passed.
 --
 -- grain:   one check in one audit of one asset and day
 -- key:     asset, audited_at, run_id, check_name
