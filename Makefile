@@ -23,8 +23,9 @@ demo: $(READY)
 ui: $(READY)
 	$(BIN)/lt4rec ui
 
+# Two processes; files stay whole, so that what a file shares is made once.
 test: $(READY) lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The real server, kills and a browser; needs chromium and chromedriver.
 test-slow: $(READY)

@@ -139,7 +139,7 @@ def test_days_of_one_run_are_fresh_and_stay_so_when_the_run_is_made_again(home):
 
 
 def test_a_model_says_what_it_continues_and_what_it_was_made_from(filled):
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.from_config(str(filled.project.settings.home / "dagster")) as instance:
         records = instance.fetch_materializations(SNET, limit=50).records
         newest = {}
         for record in records:
