@@ -1,6 +1,7 @@
 """A repaired day followed through the whole graph: what is stale is made again until nothing is."""
 
 import dagster as dg
+import pytest
 
 from tests.assets.test_staleness import (
     REPAIRED,
@@ -11,6 +12,8 @@ from tests.assets.test_staleness import (
     three_days,
     versions,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def first_of(home, cells):
