@@ -12,6 +12,7 @@ from lt4rec_assets.backfill import read_waivers
 from lt4rec_assets.cli import _parser, main
 from lt4rec_assets.graph import beta_features
 from lt4rec_assets.settings import read_settings
+from lt4rec_core.model.variants import get_variants
 from lt4rec_core.quality.thresholds import Thresholds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ COMMANDS = [
 
 
 def test_the_page_shows_commands():
-    assert {command[0] for command in COMMANDS} == {"backfill", "sql", "versions"}
+    assert {command[0] for command in COMMANDS} == {"backfill", "race", "sql", "versions"}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -40,9 +41,11 @@ def test_a_command_parses(command):
 
     if command[0] == "backfill":
         read_waivers(args.waive, args.first, args.last)
+    if command[0] == "race":
+        get_variants((*args.rows, *args.ablate))
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c[0] != "backfill"], ids=" ".join)
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c[0] in ("sql", "versions")], ids=" ".join)
 def test_a_question_is_answered(filled, monkeypatch, command):
     settings = filled.project.settings
     monkeypatch.setenv("LT4REC_HOME", str(settings.home))
