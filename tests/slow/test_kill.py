@@ -14,8 +14,9 @@ from support.watch import Watch
 
 pytestmark = pytest.mark.slow
 
-KILLS = {"any": 15, "staged": 11, "written": 13, "committed": 9, "model": 8}
-"""How many kills there are of each kind: 56, of which at least 50 must hit a run that is still at work."""
+KILLS = {"any": 20, "staged": 15, "written": 17, "committed": 12, "model": 6}
+"""How many kills there are of each kind: 70, of which at least 50 must hit a run that is still at work; on a
+fast machine one in eight is over before its moment comes."""
 
 MOMENTS = {
     "any": ("staging", re.compile("")),
