@@ -227,7 +227,7 @@ class Backfill:
             tags=self._tags,
             raise_on_error=False,
         )
-        if any(_is_interrupt(event) for event in result.filter_events(lambda e: e.is_step_failure)):
+        if any(is_interrupt(event) for event in result.filter_events(lambda e: e.is_step_failure)):
             raise KeyboardInterrupt  # Dagster made a failed step of it; the person meant the backfill
         made = {event.asset_key for event in result.get_asset_materialization_events()}
         reasons = {e.step_key: reason_of(e) for e in result.filter_events(lambda e: e.is_step_failure)}
@@ -365,6 +365,7 @@ def reason_of(event: dg.DagsterEvent) -> str:
     return error.message.strip() if error else "unknown; see the run in the UI"
 
 
-def _is_interrupt(event: dg.DagsterEvent) -> bool:
+def is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Whether a step failed because somebody ended the process."""
     error = event.step_failure_data.error
     return error is not None and error.cls_name == "DagsterExecutionInterruptedError"

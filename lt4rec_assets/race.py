@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from lt4rec_assets.backfill import QUIET, reason_of
+from lt4rec_assets.backfill import QUIET, is_interrupt, reason_of
 from lt4rec_assets.defs.experiments import ABLATIONS, COMPARISON, RUN, SCARCITY, TUNED
 from lt4rec_assets.graph import build_graph
 from lt4rec_assets.home import prepare_home
@@ -155,6 +155,8 @@ class RaceRun:
             tags=self._tags,
             raise_on_error=False,
         )
+        if any(is_interrupt(event) for event in result.filter_events(lambda e: e.is_step_failure)):
+            raise KeyboardInterrupt  # the person meant the race, not this cell
         cell: Partition = (key, partition)
         failures = [reason_of(event) for event in result.filter_events(lambda e: e.is_step_failure)]
         if failures or not result.success:

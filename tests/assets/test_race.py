@@ -102,3 +102,17 @@ def test_a_row_is_taken_apart_on_the_validation_day(raced):
     assert {str(day) for day, *_ in found} == {"2026-01-07"}
     assert {(variant, n) for _, variant, _, n in found} == {("base_cvr", 2)}
     assert {"the other CVR loss", "2 passes"} <= {change for _, _, change, _ in found}
+
+
+def test_an_interrupt_ends_the_race_and_not_just_a_cell(raced, monkeypatch):
+    from dagster._core.errors import DagsterExecutionInterruptedError
+
+    from lt4rec_assets.research import Research
+
+    def interrupted(self, cell):
+        raise DagsterExecutionInterruptedError
+
+    monkeypatch.setattr(Research, "run", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_race(raced.project.settings, ("base_ctr",), (1.0,), say=lambda line: None, tables=False)
