@@ -47,6 +47,7 @@ ASSET_ROOMS = [
     "automation",
     "definitions",
     "demo",
+    "commands",
     "cli",
 ]
 HEAVY = {"torch", "numba", "onnx", "great_expectations", "pandas", "matplotlib", "sklearn", "sqlalchemy"}
