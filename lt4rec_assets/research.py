@@ -19,6 +19,7 @@ from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.experiments.comparison import Comparison, compare
 from lt4rec_core.experiments.fitting import FitSettings, ticket_key
+from lt4rec_core.experiments.known import KEPT, known_before
 from lt4rec_core.experiments.race import Race
 from lt4rec_core.experiments.records import Cell, Frozen, Records
 from lt4rec_core.experiments.samples import best_reachable, samples_digest
@@ -29,6 +30,8 @@ from lt4rec_core.experiments.thinning import thin
 from lt4rec_core.experiments.tuning import Checkpoint, TuningConfig
 from lt4rec_core.model.network import NetworkConfig
 from lt4rec_core.training.tickets import Ticket
+
+FEATURES = ("features.user_features", "features.video_features")
 
 _OPEN: dict[str, "Research"] = {}
 """Of this process, by settings: the cells of a row share their samples."""
@@ -110,8 +113,8 @@ class Research:
         return race.finished(trial.variant, trial.seed)
 
     def load(self, lake: Lake, days: Sequence[date]) -> SampleSet:
-        """Samples of consecutive days, with what labels and users are drawn by."""
-        return self.learning.samples(lake, days[0], days[-1], keep=KEY)[0]
+        """Samples of consecutive days; beside them what labels, users and known numbers are found by."""
+        return self.learning.samples(lake, days[0], days[-1], keep=tuple(dict.fromkeys((*KEY, *KEPT))))[0]
 
     def finished_cells(self, share: float) -> tuple[list[Cell], list[str]]:
         """The cells of the rows that are complete at a share of labels, and the rows that are not."""
@@ -161,6 +164,7 @@ class Research:
             samples_digest(self.lake, days),
             label_share=share,
             label_seed=draw,
+            known=known_before(lake, *(self.learning.project.tables[name] for name in FEATURES)),
         )
 
     def _thinned(self, share: float, draw: int) -> Lake:

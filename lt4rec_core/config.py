@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import Field, field, fields, is_dataclass
 from typing import Any, TypeVar
 
 from lt4rec_core.errors import ConfigError
@@ -53,6 +53,30 @@ def check(holds: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+def added_later(default: Any) -> Any:
+    """A field that came after models were made: at its default it is not told, so their digests stay."""
+    return field(default=default, metadata={"added_later": True})
+
+
+def as_mapping(value: Any) -> Any:
+    """Settings as mappings, for files and digests: ``dataclasses.asdict`` without what ``added_later`` is.
+
+    ``from_mapping`` reads it back: what is not told has its default.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: as_mapping(getattr(value, f.name)) for f in fields(value) if _is_told(f, value)}
+    if isinstance(value, Mapping):
+        return {key: as_mapping(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        kind = tuple if isinstance(value, tuple) else list
+        return kind(as_mapping(each) for each in value)
+    return value
+
+
+def _is_told(one: Field[Any], value: Any) -> bool:
+    return "added_later" not in one.metadata or getattr(value, one.name) != one.default
+
+
 def digest_of(value: object) -> str:
     """A sha256 of a value of dataclasses, mappings and scalars, independent of the order of keys."""
     text = json.dumps(value, sort_keys=True, default=_plain, separators=(",", ":"))
@@ -62,7 +86,7 @@ def digest_of(value: object) -> str:
 def _plain(value: Any) -> Any:
     """What JSON cannot say by itself: dataclasses as mappings, dates as text."""
     if hasattr(value, "__dataclass_fields__"):
-        return asdict(value)
+        return as_mapping(value)
     if hasattr(value, "isoformat"):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no place in a digest")

@@ -1,15 +1,14 @@
 """Fit one row of the race on given samples with given settings, whatever kind of row it is."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lt4rec_core.catalogue import FeatureCatalogue
-from lt4rec_core.config import check, from_mapping
+from lt4rec_core.config import as_mapping, check, from_mapping
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.evaluation.metrics import auc_score, mse_loss, pcoc
 from lt4rec_core.experiments.splits import RaceData
@@ -61,7 +60,7 @@ class FitSettings:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, as JSON keeps them."""
-        return asdict(self)
+        return as_mapping(self)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "FitSettings":
@@ -140,7 +139,7 @@ def fit(
     torch.set_num_threads(settings.training.threads)
     variant = VARIANTS[settings.variant]
     if variant.sharing == "trees":
-        return _fit_trees(settings, variant, data.catalogue, samples, seed, on_epoch)
+        return _fit_trees(settings, variant, data, samples, seed, on_epoch)
     restart = settings.pruning.restart if variant.masks != "none" else "reinitialise"
     first = initial_generator(seed, restart, "race", variant.name)
     net = build_network(variant, data.catalogue, settings.network, first)
@@ -166,12 +165,12 @@ def fit(
 def _fit_trees(
     settings: FitSettings,
     variant: Variant,
-    catalogue: FeatureCatalogue,
+    data: RaceData,
     samples: SampleSet,
     seed: int,
     on_epoch: Callable[[int, Fitted], None] | None,
 ) -> Fitted:
-    model = Boosting(catalogue, settings.boosting)
+    model = Boosting(data.catalogue, settings.boosting, data.known)
     for task in variant.tasks:
         model.fit(samples, task, rows_of_task(samples, task).numpy(), seed)
     fitted = Fitted(settings, model)

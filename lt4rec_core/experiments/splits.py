@@ -9,6 +9,7 @@ from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.config import check
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.experiments.scarcity import keep_labels
+from lt4rec_core.model.boosting import Known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,9 @@ class RaceData:
     """Share of the CVR labels that training sees."""
 
     label_seed: int = 0
+
+    known: Known | None = field(default=None, compare=False)
+    """What trees see beside the networks' buckets: the numbers behind them."""
 
     @cached_property
     def train(self) -> SampleSet:

@@ -1,5 +1,6 @@
-"""Gradient boosting on the network's own features: the outside baseline that must not be weak."""
+"""Gradient boosting on what the network sees and the numbers behind it: an outside baseline, not weak."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,8 @@ from lt4rec_core.config import check
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.errors import ConfigError
 from lt4rec_core.model.tasks import Task
+
+Known = Callable[[SampleSet], npt.NDArray[np.float32]]
 
 MOST_CATEGORIES = 255
 """What scikit-learn's histogram trees take as one categorical feature."""
@@ -39,10 +42,11 @@ class FeatureMatrix:
     Bins become numbers, bucket 0 a missing value; vocabularies and small hashes become categories; of a list
     its length is seen. Ids hashed to more buckets than a tree can take as categories are left out: what is
     known of user and video, their trailing rates above all, stands in the other columns. Features unknown
-    when serving are left out.
+    when serving are left out. ``known`` adds columns of its own, such as the rates before they were binned.
     """
 
-    def __init__(self, catalogue: FeatureCatalogue) -> None:
+    def __init__(self, catalogue: FeatureCatalogue, known: Known | None = None) -> None:
+        self.known = known
         categorical = [f for f in catalogue.features if f.kind == "categorical"]
         self.columns = [(i, f) for i, f in enumerate(categorical) if self._is_seen(catalogue, f)]
         self.lists = [f.column for f in catalogue.features if f.kind == "list" and f.known_when_serving]
@@ -60,7 +64,8 @@ class FeatureMatrix:
             if feature.bins:
                 part[part == 0] = np.nan
         parts += [(samples.lists[name] != 0).sum(1).numpy().astype(np.float32) for name in self.lists]
-        return np.stack(parts, axis=1)
+        seen = np.stack(parts, axis=1)
+        return seen if self.known is None else np.concatenate([seen, self.known(samples)], axis=1)
 
 
 @dataclass
@@ -69,6 +74,9 @@ class Boosting:
 
     catalogue: FeatureCatalogue
     config: BoostingConfig = field(default_factory=BoostingConfig)
+    known: Known | None = None
+    """Samples to further numbers, (n, k); NaN where there is none."""
+
     models: dict[str, Any] = field(default_factory=dict)
 
     def fit(self, samples: SampleSet, task: Task, rows: npt.NDArray[np.int64], seed: int) -> "Boosting":
@@ -83,7 +91,8 @@ class Boosting:
             raise ConfigError(
                 "Gradient boosting needs scikit-learn, which is not installed: pip install 'lt4rec[bench]'."
             ) from error
-        matrix = FeatureMatrix(self.catalogue)
+        matrix = FeatureMatrix(self.catalogue, self.known)
+        seen = matrix.of(samples)[rows]
         labels = samples.labels[task.label].numpy()[rows]
         kind = HistGradientBoostingRegressor if task.metric == "mse" else HistGradientBoostingClassifier
         model = kind(
@@ -92,16 +101,16 @@ class Boosting:
             max_leaf_nodes=self.config.max_leaf_nodes,
             min_samples_leaf=self.config.min_samples_leaf,
             l2_regularization=self.config.l2_regularization,
-            categorical_features=matrix.is_category,
+            categorical_features=matrix.is_category + [False] * (seen.shape[1] - len(matrix.is_category)),
             early_stopping=False,
             random_state=seed,
         )
-        self.models[task.name] = model.fit(matrix.of(samples)[rows], labels)
+        self.models[task.name] = model.fit(seen, labels)
         return self
 
     def predict(self, samples: SampleSet) -> dict[str, npt.NDArray[np.float64]]:
         """Task name to probability or expected label of each sample, (n,), in [0, 1]."""
-        x, scores = FeatureMatrix(self.catalogue).of(samples), {}
+        x, scores = FeatureMatrix(self.catalogue, self.known).of(samples), {}
         for task, model in self.models.items():
             raw = model.predict_proba(x)[:, 1] if hasattr(model, "predict_proba") else model.predict(x)
             scores[task] = np.clip(np.asarray(raw, dtype=np.float64), 0.0, 1.0)

@@ -85,19 +85,22 @@ def iterate_batches(
     generator: torch.Generator,
     weights: SampleWeights | None = None,
     repeats: Mapping[str, int] | None = None,
+    batch_sizes: Mapping[str, int] | None = None,
 ) -> Iterator[Batch]:
     """One pass over the samples of all tasks, in batches of single tasks in random order.
 
     Each task's samples are shuffled and cut into batches (the last may be smaller), then all batches are
     shuffled together: a task's turns are in proportion to its samples. A task without samples has no turn.
-    A task named in ``repeats`` is shuffled and cut that many times.
+    A task named in ``repeats`` is shuffled and cut that many times, one in ``batch_sizes`` into batches of
+    its own size.
     """
     turns: list[tuple[Task, Tensor]] = []
     for task in tasks:
         rows = rows_of_task(samples, task)
+        size = (batch_sizes or {}).get(task.name, batch_size)
         for _ in range((repeats or {}).get(task.name, 1)):
             shuffled = rows[torch.randperm(len(rows), generator=generator)]
-            turns += [(task, part) for part in shuffled.split(batch_size) if len(part)]
+            turns += [(task, part) for part in shuffled.split(size) if len(part)]
     for i in torch.randperm(len(turns), generator=generator).tolist():
         task, rows = turns[i]
         own = (weights or {}).get(task.name)

@@ -1,12 +1,12 @@
 """What a chain of daily models is: the settings that decide it, and the digest that names it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from lt4rec_core.catalogue import FeatureCatalogue
-from lt4rec_core.config import check, digest_of
+from lt4rec_core.config import as_mapping, check, digest_of
 from lt4rec_core.model.masks import Mask
 from lt4rec_core.model.network import NetworkConfig
 from lt4rec_core.model.tasks import Task
@@ -54,9 +54,9 @@ class Chain:
         return {
             "kind": self.kind,
             "catalogue": self.catalogue.digest,
-            "tasks": [asdict(task) for task in self.tasks],
-            "network": asdict(self.network),
-            "training": asdict(self.training),
+            "tasks": [as_mapping(task) for task in self.tasks],
+            "network": as_mapping(self.network),
+            "training": as_mapping(self.training),
             "tickets": {name: ticket.digest for name, ticket in sorted(self.tickets.items())},
             "restart": self.restart if shared else "reinitialise",
             "seed": self.seed,

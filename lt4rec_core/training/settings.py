@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from lt4rec_core.config import check
+from lt4rec_core.config import added_later, check
 from lt4rec_core.model.tasks import Task
 
 
@@ -50,6 +50,11 @@ class TrainingConfig:
     """How often a pass meets a task's samples, as pairs of task and number; once where not named. Where
     labels are scarce, meeting them once hardly moves that task's weights. For alternating steps only."""
 
+    task_batch_sizes: tuple[tuple[str, int], ...] = added_later(())
+    """Samples per step of a task, as pairs of task and number; ``batch_size`` where not named. Smaller
+    batches give a task with scarce labels more steps without meeting them more often. For alternating steps
+    only."""
+
     steps: Literal["alternating", "together", "joint", "pcgrad"] = "alternating"
     """``alternating`` steps on batches of single tasks, one Adam each (Algorithm 1). ``together`` steps on
     batches of impressions: each task's own Adam through its mask, and the embeddings once by what all tasks
@@ -92,22 +97,18 @@ class TrainingConfig:
             f"conflict_strength must lie in [0, {most}], got {self.conflict_strength}. "
             "Damping by more than 1 would turn the gradient round.",
         )
-        repeats = self.task_repeats
-        if isinstance(repeats, Mapping):
-            repeats = tuple(repeats.items())
-        object.__setattr__(self, "task_repeats", tuple(sorted((str(t), int(n)) for t, n in repeats)))
-        check(
-            all(n >= 1 for _, n in self.task_repeats),
-            f"task_repeats must be at least 1, got {dict(self.task_repeats)}.",
-        )
-        pairs = self.task_weights
-        if isinstance(pairs, Mapping):
-            pairs = tuple(pairs.items())
-        object.__setattr__(self, "task_weights", tuple(sorted((str(t), float(w)) for t, w in pairs)))
-        check(
-            all(weight > 0 for _, weight in self.task_weights),
-            f"task_weights must be positive, got {dict(self.task_weights)}.",
-        )
+        for name, kind in (("task_repeats", int), ("task_batch_sizes", int), ("task_weights", float)):
+            self._in_order(name, kind)
+
+    def _in_order(self, name: str, kind: type[int] | type[float]) -> None:
+        """Pairs of task and number as one sorted tuple, whether they came as pairs or as a TOML table."""
+        pairs = getattr(self, name)
+        pairs = pairs.items() if isinstance(pairs, Mapping) else pairs
+        object.__setattr__(self, name, tuple(sorted((str(task), kind(value)) for task, value in pairs)))
+        found = dict(getattr(self, name))
+        least = "at least 1" if kind is int else "positive"
+        holds = all(value >= 1 if kind is int else value > 0 for value in found.values())
+        check(holds, f"{name} must be {least}, got {found}.")
 
     def loss_of(self, task: Task) -> str:
         """The kind of loss a task is trained with."""
@@ -116,6 +117,11 @@ class TrainingConfig:
     def repeats_of(self, task: str) -> int:
         """How often a pass meets the task's samples."""
         return dict(self.task_repeats).get(task, 1) if self.steps == "alternating" else 1
+
+    def batch_size_of(self, task: str) -> int:
+        """Samples per step of the task."""
+        own = dict(self.task_batch_sizes) if self.steps == "alternating" else {}
+        return own.get(task, self.batch_size)
 
     def weight_of(self, task: str) -> float:
         """The task's weight in Eq. 2."""

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from lt4rec_core.config import as_mapping
 from lt4rec_core.data.lock import locked
 from lt4rec_core.errors import MissingParentError, ModelStoreError
 from lt4rec_core.model.masks import Mask, Weights, check_fits
@@ -99,9 +100,9 @@ class ModelStore:
         """Keep a task's ticket; returns its digest (of the mask)."""
         described = {
             "kind": "ticket", "task": ticket.task, "metric": ticket.metric, "best_i": ticket.best_i,
-            "mask_digest": ticket.digest, "key": key.digest, "rounds": [asdict(r) for r in ticket.rounds],
+            "mask_digest": ticket.digest, "key": key.digest, "rounds": [as_mapping(r) for r in ticket.rounds],
         }  # fmt: skip
-        settings = json.loads(json.dumps(asdict(key), default=str))
+        settings = json.loads(json.dumps(as_mapping(key), default=str))
         beside = {"settings": settings, **(beside or {})}
         modelfile.publish(self.ticket_folder(key, ticket.task), ticket.mask, described, beside)
         return ticket.digest

@@ -106,7 +106,11 @@ def train(
         )
     weights = _sample_weights(samples, tasks, config, sample_weights)
     if config.steps == "alternating":
-        iterate: Callable[..., Iterable] = partial(iterate_batches, repeats=repeats)
+        iterate: Callable[..., Iterable] = partial(
+            iterate_batches,
+            repeats=repeats,
+            batch_sizes={task.name: config.batch_size_of(task.name) for task in tasks},
+        )
         step: Callable[..., Met] = partial(single_step, net, optimizers, config, tasks, keep)
     elif config.steps == "together":
         iterate = iterate_joint_batches

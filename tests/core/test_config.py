@@ -3,7 +3,7 @@ from datetime import date
 
 import pytest
 
-from lt4rec_core.config import digest_of, from_mapping
+from lt4rec_core.config import added_later, as_mapping, digest_of, from_mapping
 from lt4rec_core.errors import ConfigError
 from lt4rec_core.model.network import NetworkConfig
 from lt4rec_core.training.tickets import PruneConfig
@@ -58,3 +58,28 @@ def test_a_digest_depends_on_values_and_not_on_the_order_of_keys():
 
     assert digest_of({"a": 1, "b": (1, 2)}) == digest_of({"b": [1, 2], "a": 1})
     assert digest_of(Dated(date(2022, 5, 1))) != digest_of(Dated(date(2022, 5, 2)))
+
+
+def test_a_field_that_came_later_leaves_the_digest_of_settings_that_do_not_use_it():
+    @dataclass(frozen=True)
+    class Before:
+        rate: float = 0.1
+
+    @dataclass(frozen=True)
+    class After:
+        rate: float = 0.1
+        sizes: tuple = added_later(())
+
+    assert digest_of(After()) == digest_of(Before())
+    assert digest_of(After(sizes=(1,))) != digest_of(Before())
+    assert digest_of({"within": After()}) == digest_of({"within": Before()})
+
+
+def test_what_is_told_of_settings_reads_back_as_they_were():
+    @dataclass(frozen=True)
+    class Settings:
+        rate: float = 0.1
+        sizes: tuple = added_later(())
+
+    for settings in (Settings(), Settings(0.2, (("cvr", 3),))):
+        assert from_mapping(Settings, as_mapping(settings)) == settings

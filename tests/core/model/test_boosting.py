@@ -58,6 +58,22 @@ def test_the_trees_see_bins_as_numbers_vocabularies_as_categories_and_lists_as_l
     assert matrix.is_category == [False, True, False]
 
 
+def test_the_numbers_behind_the_buckets_are_seen_too(catalogue, make_samples):
+    samples, rows = make_samples(400, seed=1), np.arange(400)
+    blind = SampleSet(torch.zeros_like(samples.ids), {}, samples.labels)
+    clicked = samples.labels["is_click"].numpy()
+
+    def known(asked):
+        return asked.labels["is_click"].numpy()[:, None]
+
+    flat = FeatureCatalogue([f for f in catalogue.features if f.kind == "categorical"])
+    told = Boosting(flat, SMALL, known).fit(blind, CTR, rows, 0).predict(blind)["ctr"]
+    untold = Boosting(flat, SMALL).fit(blind, CTR, rows, 0).predict(blind)["ctr"]
+
+    assert auc_score(clicked, told) == 1.0
+    assert auc_score(clicked, untold) == 0.5
+
+
 def test_without_scikit_learn_it_says_what_to_install(catalogue, make_samples, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
 

@@ -45,6 +45,18 @@ def test_a_task_that_is_repeated_meets_each_of_its_samples_that_often_in_other_b
     assert len(batches) == sum(b.task == "cvr" for b in found)
 
 
+def test_a_task_with_a_batch_size_of_its_own_has_more_turns_over_the_same_samples(make_samples):
+    samples = make_samples(60)
+    samples.ids[:, 0] = torch.arange(60)
+
+    found = list(iterate_batches(samples, (CTR, CVR), 32, generator_for(0), batch_sizes={"cvr": 4}))
+
+    cvr = [batch.ids[:, 0].tolist() for batch in found if batch.task == "cvr"]
+    assert all(len(rows) <= 4 for rows in cvr)
+    assert sorted(sum(cvr, [])) == (samples.labels["is_click"] == 1).nonzero().squeeze(1).tolist()
+    assert [len(b.labels) for b in found if b.task == "ctr"].count(32) == 1
+
+
 def test_labels_and_lists_stay_with_their_samples(make_samples):
     samples = make_samples(50)
     history, clicks = samples.lists["m_history"].tolist(), samples.labels["is_click"].tolist()
