@@ -53,7 +53,8 @@ def test_a_task_with_a_batch_size_of_its_own_has_more_turns_over_the_same_sample
 
     cvr = [batch.ids[:, 0].tolist() for batch in found if batch.task == "cvr"]
     assert all(len(rows) <= 4 for rows in cvr)
-    assert sorted(sum(cvr, [])) == (samples.labels["is_click"] == 1).nonzero().squeeze(1).tolist()
+    watched = (samples.labels["is_click"] == 1).nonzero().squeeze(1).tolist()
+    assert sorted(row for rows in cvr for row in rows) == watched
     assert [len(b.labels) for b in found if b.task == "ctr"].count(32) == 1
 
 
