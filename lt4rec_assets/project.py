@@ -37,6 +37,7 @@ TABLES = (
 
 RECORDS = (
     "quality.check_history",
+    "tickets.search_rounds",
     "experiments.offline_comparison",
     "experiments.label_scarcity",
     "experiments.ablations",

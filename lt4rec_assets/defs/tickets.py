@@ -60,23 +60,26 @@ def _ticket(project: Project) -> dg.AssetsDefinition:
         The last day of the window validates. No later day is read.
         """
         from lt4rec_assets.learning import Learning
+        from lt4rec_core.training.ticket_record import record_ticket
 
         task = context.partition_key
         with clear_failure():
             learning, models = Learning.of(project), store.open()
+            tables = lake.open(project)
             found = None if config.redraw else _stored(context, models, learning.ticket_key, task)
             reused = found is not None
             if found is None:
                 log, pruning = ProgressLog(context.log.info), learning.pruning
                 found = learning.search(
                     task,
-                    lake.open(project),
+                    tables,
                     on_round=_reporter(context, pruning.n_pruning),
                     progress=lambda i, where: log(
                         f"{task}, round {i} of {pruning.n_pruning}", where, pruning.epochs
                     ),
                 )
                 models.save_ticket(learning.ticket_key, found)
+            record_ticket(tables, learning.ticket_key, found)
         return dg.MaterializeResult(
             metadata={**_describe(found), "reused": reused, "settings_digest": learning.ticket_key.digest},
             data_version=dg.DataVersion(found.digest),  # the same mask again makes no model stale

@@ -44,6 +44,13 @@ def test_the_ticket_is_searched_on_its_window_alone(filled, monkeypatch):
     assert read == [(date(2026, 1, 5), date(2026, 1, 5)), (date(2026, 1, 6), date(2026, 1, 6))]
 
 
+def test_analysts_find_how_each_ticket_was_found(filled):
+    rows = filled.ask("select task, metric, density < 1, n_rounds from tickets.ticket_summary order by task")
+    n = Learning.of(filled.project).pruning.n_pruning
+
+    assert rows == [("ctr", "auc", True, n), ("cvr", "mse", True, n)]
+
+
 def test_searching_again_finds_the_same_ticket(filled):
     learning, store = Learning.of(filled.project), ModelStore(filled.project.settings.home)
     lake = Lake(filled.project.settings.home)

@@ -1,0 +1,19 @@
+-- How each task's ticket was found: Algorithm 1 round by round, as of each time the ticket was materialised.
+--
+-- A header without a statement: tickets/ticket appends to this table, and tickets.ticket_summary reads it.
+--
+-- grain:   one round of one task's search, each time it was materialised
+-- key:     task, recorded_at, round
+-- columns:
+--   dt               date       last day of the ticket window, which validates
+--   task             varchar    whose ticket
+--   round            integer    0 is the dense network, then one more for each pruning
+--   density          double     share of the trunk's weights that the round's mask keeps
+--   metric           varchar    what validation measures: auc or mse
+--   value            double     that metric of the network trained through the mask
+--   standard_error   double     of the value, over validation samples
+--   train_loss       double     mean loss met while training
+--   is_chosen        boolean    whether this round's mask is the ticket
+--   mask_digest      varchar    which mask the ticket is; two alike are the same mask
+--   settings_digest  varchar    which settings it was searched with
+--   recorded_at      timestamp  when the ticket was materialised, UTC
