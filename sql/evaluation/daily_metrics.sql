@@ -9,7 +9,7 @@
 -- grain:   one model, task, slice and metric
 -- key:     model, task, slice, metric
 -- inputs:
---   evaluation.predictions[0], source.truth[0]?,
+--   evaluation.predictions[0], source.truth[0]?, features.user_features[0](user_id, n_impressions_7d),
 --   training.samples[-7..-1](is_click, watch_ratio, is_like, is_follow, is_comment, is_forward, is_long_view)
 -- params:  $dt, day the predictions are of
 --          $ticket_window_end, last day the tickets saw; headlines use later days only
@@ -18,7 +18,9 @@
 --   model                   varchar  snet, baseline, constant or oracle
 --   task                    varchar  ctr, ctcvr (all impressions), cvr (clicks) or a further engagement
 --   metric                  varchar  auc, gauc, mse, log_loss or pcoc (predicted over observed)
---   slice                   varchar  all, or name=value; GAUC is given for all only
+--   slice                   varchar  all, or name=value of is_new_user, is_new_video, page, duration or
+--                                    activity (the user's impressions in the seven days before); GAUC is
+--                                    given for all only
 --   value                   double   NULL where the rows do not define it: one class, nothing observed
 --   n                       bigint   impressions behind the value
 --   ci_low                  double   lower end of the 95 % interval over users; NULL but for slice all
@@ -111,6 +113,21 @@ scored as (
 
 ),
 
+described as (
+
+    select
+        scored.*,
+        case
+            when coalesce(users.n_impressions_7d, 0) = 0 then '0'
+            when users.n_impressions_7d < 10 then '1 to 9'
+            when users.n_impressions_7d < 50 then '10 to 49'
+            else 'from 50'
+        end as activity
+    from scored
+    left join features.user_features as users on scored.user_id = users.user_id
+
+),
+
 -- One row per task: the label of MSE, log loss and pcoc may be soft, AUC and GAUC rank by a yes or no.
 labelled as (
 
@@ -126,6 +143,7 @@ labelled as (
             when duration_ms < 180000 then '1 to 3 min'
             else 'from 3 min'
         end as duration,
+        activity,
         unnest([
             { 'task': 'ctr', 'score': p_ctr, 'label': cast(is_click as double), 'is_positive': is_click },
             {
@@ -154,7 +172,7 @@ labelled as (
                 'is_positive': is_long_view
             }
         ]) as of_task
-    from scored
+    from described
 
 ),
 
@@ -167,6 +185,7 @@ judged as (
         s.is_new_video,
         s.page,
         s.duration,
+        s.activity,
         s.of_task.task,
         s.of_task.label,
         s.of_task.is_positive,
@@ -199,6 +218,7 @@ blocks as (
         is_new_video,
         page,
         duration,
+        activity,
         row_number() over () as block,
         count(*) as n,
         sum(cast(score as decimal(18, 15))) as predicted,
@@ -206,7 +226,7 @@ blocks as (
         sum(cast((score - label) * (score - label) as decimal(18, 15))) as squared,
         sum(cast(-(label * ln(p) + (1 - label) * ln(1 - p)) as decimal(18, 15))) as entropy
     from judged
-    group by model, task, is_new_user, is_new_video, page, duration
+    group by model, task, is_new_user, is_new_video, page, duration, activity
 
 ),
 
@@ -226,7 +246,8 @@ sliced as (
             'is_new_user=' || is_new_user,
             'is_new_video=' || is_new_video,
             'page=' || page,
-            'duration=' || duration
+            'duration=' || duration,
+            'activity=' || activity
         ]) as slice
     from blocks
 
@@ -288,6 +309,7 @@ placed as (
             and judged.is_new_video = blocks.is_new_video
             and judged.page = blocks.page
             and judged.duration = blocks.duration
+            and judged.activity = blocks.activity
     inner join members on blocks.block = members.block
     union all
     select

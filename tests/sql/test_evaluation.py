@@ -29,7 +29,8 @@ class Evaluation:
         paths = [
             SQL / "evaluation" / f"{name}.sql" for name in ("predictions", "daily_metrics", "calibration")
         ]
-        paths += [SQL / "training" / "samples.sql", self.source.folder / "truth.sql"]
+        paths += [SQL / "training" / "samples.sql", SQL / "features" / "user_features.sql"]
+        paths += [self.source.folder / "truth.sql"]
         self.files = {f.table: f for f in (read_sql_file(path, fragments=fragments) for path in paths)}
         self.lake.create(self.files.values())
 
@@ -131,6 +132,8 @@ def test_ctcvr_is_measured_on_all_impressions_against_click_times_watch_ratio(ev
 
 def test_slices_hold_their_own_impressions(evaluation):
     evaluation.put("evaluation.predictions", predictions())
+    known = [("u1", 9), ("u2", 0), ("nobody", 99)]
+    evaluation.put("features.user_features", [{"user_id": u, "n_impressions_7d": n} for u, n in known])
     rows = evaluation.run("daily_metrics").to_pylist()
     assert {row["slice"]: row["n"] for row in rows if (row["task"], row["metric"]) == ("ctr", "mse")} == {
         "all": 6,
@@ -141,8 +144,27 @@ def test_slices_hold_their_own_impressions(evaluation):
         "page=unknown": 1,
         "duration=15 to 60 s": 5,
         "duration=from 3 min": 1,
+        "activity=0": 3,  # u2 had no impression, and u3 is not known at all
+        "activity=1 to 9": 3,
     }
     assert evaluation.values("snet", "ctr", "is_new_user=true")["auc"] == (1.0, 2)
+
+
+def test_activity_is_counted_in_the_seven_days_before(evaluation):
+    edges = [0, 1, 9, 10, 49, 50, 5000]
+    rows = [impression(f"u{n}", "v") for n in edges]
+    evaluation.put("evaluation.predictions", predictions(rows, [0.5] * 7, [0.5] * 7))
+    evaluation.put("features.user_features", [{"user_id": f"u{n}", "n_impressions_7d": n} for n in edges])
+    day_before = [{"user_id": "u0", "n_impressions_7d": 99}]
+    evaluation.put("features.user_features", day_before, DAY - timedelta(days=1))
+
+    found = {
+        row["slice"]: row["n"]
+        for row in evaluation.run("daily_metrics").to_pylist()
+        if row["slice"].startswith("activity") and (row["task"], row["metric"]) == ("ctr", "mse")
+    }
+
+    assert found == {"activity=0": 1, "activity=1 to 9": 2, "activity=10 to 49": 2, "activity=from 50": 2}
 
 
 def test_what_the_rows_do_not_define_is_null(evaluation):
