@@ -4,6 +4,7 @@ Assets, the command line and whoever reads the results ask here, so that they sp
 Imported when something runs, never when definitions load: PyTorch comes with it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -81,11 +82,13 @@ class Research:
         )
 
     def tuning(self, share: float) -> TuningConfig:
-        """Every row's budget; with scarce labels a pass may meet them up to as often as it would meet all."""
-        repeats = tuple(2**i for i in range(6) if 2**i * share <= 1)
-        return TuningConfig(
-            n_trials=self.config.n_trials, max_epochs=self.config.max_epochs, cvr_repeats=repeats
-        )
+        """Every row's budget; scarce labels are met in batches about as much smaller as they are fewer."""
+        tuning = TuningConfig(n_trials=self.config.n_trials, max_epochs=self.config.max_epochs)
+        if share == 1:
+            return tuning
+        default = self.learning.training.batch_size * share
+        sizes = sorted((2**i for i in range(1, 10)), key=lambda size: abs(math.log(size / default)))
+        return replace(tuning, cvr_batch_size=tuple(sizes[:4]), from_single_tasks=True)
 
     def race(self, share: float = 1.0, draw: int = 0) -> Race:
         """The race at a share of the CVR labels, in one draw of which labels are left.

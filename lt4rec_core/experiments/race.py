@@ -55,7 +55,8 @@ class Race:
         """
         (variant,) = get_variants([name])
         base = self.base
-        if variant.masks != "none":
+        starts = self.tuning.from_single_tasks and len(variant.scores) > 1
+        if variant.masks != "none" or starts:
             bases = {row: self.tune(row).settings for row in SINGLE_TASK}
             base = replace(base, ticket_training=ticket_training(bases))
         if not self.records.is_frozen(name, base, self.tuning):

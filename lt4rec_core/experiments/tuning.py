@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from lt4rec_core.config import check
+from lt4rec_core.config import added_later, check
 from lt4rec_core.errors import TrainingError
 from lt4rec_core.experiments.fitting import FitSettings, Fitted, fit, judge, settings_for
 from lt4rec_core.experiments.splits import RaceData
@@ -43,7 +43,13 @@ class TuningConfig:
     cvr_loss: tuple[str, ...] = ("soft_bce", "mse")
     batch_size: tuple[int, ...] = (128, 256, 512)
     cvr_repeats: tuple[int, ...] = (1,)
-    """How often a pass meets the CVR samples: where their labels are scarce, as often as all would be met."""
+    """How often a pass meets the CVR samples."""
+    cvr_batch_size: tuple[int, ...] = added_later(())
+    """CVR's samples per step, where they are not as many as CTR's: few labels need small batches, or a pass
+    hardly moves CVR's weights. The first is the default."""
+    from_single_tasks: bool = added_later(False)
+    """Whether rows of two tasks start where the single-task rows ended: with CTR's rates and batches, so that
+    their trials are about how CVR is trained beside it. The single-task rows then have twice the trials."""
     boosting_learning_rate: tuple[float, float] = (0.02, 0.2)
     boosting_max_iter: tuple[int, ...] = (100, 200, 400)
     boosting_max_leaf_nodes: tuple[int, ...] = (15, 31, 63)
@@ -100,7 +106,11 @@ def trials(variant: Variant, base: FitSettings, tuning: TuningConfig) -> list[Fi
     """The settings that a row tries, the base first; equally many for every row."""
     own = settings_for(variant, base)
     own = replace(own, epochs=1 if variant.sharing == "trees" else tuning.max_epochs)
-    return [_trial(variant, own, tuning, i) for i in range(tuning.n_trials)]
+    if not tuning.from_single_tasks:
+        return [_trial(variant, own, tuning, i) for i in range(tuning.n_trials)]
+    if len(variant.scores) == 1:
+        return [_trial(variant, own, tuning, i) for i in range(2 * tuning.n_trials)]
+    return [_trial_beside_ctr(_trial(variant, own, tuning, i), i) for i in range(tuning.n_trials)]
 
 
 def _trial(variant: Variant, own: FitSettings, tuning: TuningConfig, i: int) -> FitSettings:
@@ -129,6 +139,10 @@ def _trial(variant: Variant, own: FitSettings, tuning: TuningConfig, i: int) -> 
         changes |= {axis: one_of(axis) for axis in ("cvr_loss", "batch_size")}
         if "cvr" in variant.scores and len(tuning.cvr_repeats) > 1:
             changes["task_repeats"] = (("cvr", one_of("cvr_repeats")),)
+    if "cvr" in variant.scores and tuning.cvr_batch_size:
+        size = one_of("cvr_batch_size") if i > 0 else tuning.cvr_batch_size[0]
+        changes["task_batch_sizes"] = (("cvr", size),)
+    if i > 0:
         boosting = replace(
             own.boosting,
             learning_rate=between("boosting_learning_rate"),
@@ -139,6 +153,16 @@ def _trial(variant: Variant, own: FitSettings, tuning: TuningConfig, i: int) -> 
         )
         own = replace(own, boosting=boosting)
     return replace(own, training=replace(own.training, **changes))
+
+
+def _trial_beside_ctr(trial: FitSettings, i: int) -> FitSettings:
+    """A trial with CTR's rates and batches as its single-task row was frozen; the first with CVR's too."""
+    ctr, cvr = (trial.ticket_training[task] for task in ("ctr", "cvr"))
+    same = ("learning_rate", "embedding_learning_rate", "adagrad_initial", "batch_size")
+    changes: dict[str, Any] = {axis: getattr(ctr, axis) for axis in same}
+    if i == 0:
+        changes |= {"cvr_loss": cvr.cvr_loss, "task_batch_sizes": cvr.task_batch_sizes}
+    return replace(trial, training=replace(trial.training, **changes))
 
 
 def tune(
@@ -156,7 +180,7 @@ def tune(
 
     Args:
         name: the row.
-        base: where its settings start from.
+        base: where its settings start from; with ``from_single_tasks`` its ``ticket_training`` too.
         tuning: the budget, equal for all rows.
         data: the race's days.
         tickets: where tickets are kept.

@@ -221,7 +221,14 @@ VARIANTS: dict[str, Variant] = {variant.name: variant for variant in _ROWS}
 SINGLE_TASK = ("base_ctr", "base_cvr")
 """Tuned first: their settings search the tickets of all rows."""
 
-SCARCITY_ROWS = (*SINGLE_TASK, "hard_sharing", "s_weight", "random_masks_independent")
+SCARCITY_ROWS = (
+    *SINGLE_TASK,
+    "hard_sharing",
+    "s_weight",
+    "random_masks_independent",
+    "s_weight_fixed_sparsity",
+    "random_masks_fixed_sparsity",
+)
 """The rows of the scarcity curve."""
 
 

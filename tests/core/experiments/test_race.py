@@ -174,3 +174,12 @@ def test_a_cell_is_finished_once_it_was_run(make_race):
 
     assert race.finished("base_ctr", 0).metrics == cell.metrics
     assert race.finished("base_ctr", 1) is None
+
+
+def test_rows_of_two_tasks_start_from_the_single_tasks_frozen_settings(make_race):
+    race = make_race(from_single_tasks=True, cvr_batch_size=(16,))
+
+    ctr, both = race.tune("base_ctr").settings.training, race.tune("hard_sharing").settings.training
+
+    assert both.learning_rate == ctr.learning_rate
+    assert both.batch_size_of("cvr") == 16

@@ -104,3 +104,42 @@ def test_scarce_cvr_samples_may_be_met_more_often_by_every_row_that_has_them(bas
     assert repeats("base_cvr")[0] == 1
     assert len(set(repeats("base_cvr"))) > 1
     assert set(repeats("base_ctr")) == {1}
+
+
+FEW = TuningConfig(n_trials=6, cvr_batch_size=(16, 8, 32), from_single_tasks=True)
+
+
+@pytest.fixture
+def tuned_base(base):
+    """With what the single-task rows were frozen with."""
+    ctr = TrainingConfig(
+        batch_size=512, learning_rate=0.02, embedding_learning_rate=0.03, adagrad_initial=0.01
+    )
+    cvr = TrainingConfig(learning_rate=0.5, cvr_loss="mse", task_batch_sizes=(("cvr", 8),))
+    return replace(base, ticket_training={"ctr": ctr, "cvr": cvr})
+
+
+def test_few_cvr_samples_are_met_in_smaller_batches_by_every_row_that_has_them(base, tuned_base):
+    def sizes(name, start):
+        return [s.training.batch_size_of("cvr") for s in trials(VARIANTS[name], start, FEW)]
+
+    assert sizes("base_cvr", base)[0] == 16
+    assert set(sizes("base_cvr", base)) == {8, 16, 32}
+    assert sizes("base_cvr", base)[1:6] == sizes("hard_sharing", tuned_base)[1:]
+    assert all(not t.training.task_batch_sizes for t in trials(VARIANTS["base_ctr"], base, FEW))
+
+
+def test_rows_of_two_tasks_may_start_where_the_single_tasks_ended(tuned_base):
+    tried = [t.training for t in trials(VARIANTS["hard_sharing"], tuned_base, FEW)]
+
+    assert {(t.learning_rate, t.embedding_learning_rate, t.adagrad_initial) for t in tried} == {
+        (0.02, 0.03, 0.01)
+    }
+    assert {t.batch_size for t in tried} == {512}
+    assert (tried[0].cvr_loss, tried[0].batch_size_of("cvr")) == ("mse", 8)
+    assert {t.cvr_loss for t in tried} == {"mse", "soft_bce"}
+
+
+def test_single_tasks_have_twice_the_trials_where_others_start_from_them(base, tuned_base):
+    assert len(trials(VARIANTS["base_cvr"], base, FEW)) == 12
+    assert len(trials(VARIANTS["s_weight"], tuned_base, FEW)) == 6
