@@ -61,7 +61,7 @@ def publish_scarcity(research: Research, lake: Lake) -> dict[str, Any]:
     shown = ("label_share", "variant", "metric", "value", "relative", "ci_low", "ci_high", "p_holm")
     return {
         **_publish(research, lake, SCARCITY, rows, research.split.test[-1]),
-        "curve": picture(_curve(cells), "error against the share of CVR labels that is left"),
+        "curve": picture(scarcity_curve(cells), "error against the share of CVR labels that is left"),
         "table": markdown_table([{c: row[c] for c in shown} for row in rows]),
         "cells_not_complete": ", ".join(missing) or "none",
     }
@@ -97,18 +97,24 @@ def table_two_pictures(research: Research) -> dict[str, Any]:
     if not pairs:
         return {}
     overlaps = [overlap(ctr.mask, cvr.mask) for ctr, cvr in pairs]
+    return {
+        "jaccard": float(np.mean([o[-1].jaccard for o in overlaps])),
+        "jaccard_by_chance": float(np.mean([o[-1].jaccard_by_chance for o in overlaps])),
+        "figure_3": picture(figure_three(tickets), "sharing per layer"),
+        "figure_4": picture(figure_four(tickets), "validation metric against remaining weights"),
+    }
+
+
+def figure_three(tickets: dict[str, list[Ticket]]) -> bytes:
+    """Who uses each layer's weights, mean over seeds."""
+    pairs = zip(tickets["ctr"], tickets["cvr"], strict=True)
+    overlaps = [overlap(ctr.mask, cvr.mask) for ctr, cvr in pairs]
     layers = [layer.layer for layer in overlaps[0]]
     counts = {
         told: [round(np.mean([getattr(o[i], part) for o in overlaps])) for i in range(len(layers))]
         for part, told in zip(PARTS, ("shared", "only ctr", "only cvr", "unused"), strict=True)
     }
-    title = f"Who uses the weights: {TICKETS}, mean of {len(pairs)} seeds"
-    return {
-        "jaccard": float(np.mean([o[-1].jaccard for o in overlaps])),
-        "jaccard_by_chance": float(np.mean([o[-1].jaccard_by_chance for o in overlaps])),
-        "figure_3": picture(sharing_picture(layers, counts, title), "sharing per layer"),
-        "figure_4": picture(figure_four(tickets), "validation metric against remaining weights"),
-    }
+    return sharing_picture(layers, counts, f"Who uses the weights: mean of {len(overlaps)} seeds")
 
 
 def figure_four(tickets: dict[str, list[Ticket]]) -> bytes:
@@ -124,7 +130,12 @@ def figure_four(tickets: dict[str, list[Ticket]]) -> bytes:
     return pruning_picture(densities, metrics, f"Algorithm 1: mean and range of {n} seeds", spread=spread)
 
 
-def _curve(cells: dict[float, list[Cell]]) -> bytes:
+def scarcity_curve(cells: Mapping[float, Sequence[Cell]]) -> bytes:
+    """Each row's metrics against the share of CVR labels that is left, with the range of its seeds.
+
+    Args:
+        cells: label share to its complete cells.
+    """
     shares = [share for share, found in cells.items() if found]
     panels: dict[str, dict[str, list[list[float]]]] = {}
     for metric in ("cvr_mse", "ctr_auc"):

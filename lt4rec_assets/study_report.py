@@ -1,8 +1,9 @@
-"""What a study found, as Markdown: the tables that docs/RESULTS.md quotes."""
+"""What a study found, as Markdown and pictures: what docs/RESULTS.md quotes and shows."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lt4rec_assets.findings import TICKETS, figure_four, figure_three, scarcity_curve
 from lt4rec_assets.project import Project
 from lt4rec_assets.research import Research
 from lt4rec_assets.settings import read_settings
@@ -43,6 +44,39 @@ def report(into: Path, kuairand: Path | None) -> str:
     parts += ["## simulator, one seed on each of several data seeds", *_of_data_seeds(homes, into)]
     parts += ["## worlds of the simulator", *_of_worlds(homes, into)]
     return "\n\n".join(parts) + "\n"
+
+
+def pictures(into: Path, kuairand: Path | None, folder: Path) -> list[Path]:
+    """Figures 3 and 4 and the scarcity curve of the research homes, as PNG files.
+
+    Args:
+        into: the folder of the homes.
+        kuairand: where the KuaiRand logs lie; None leaves them out.
+        folder: where to write; made if it is not there.
+
+    Returns:
+        The files. A figure whose cells are not finished is left out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    homes = {member.name: member for member in members(into.resolve(), kuairand)}
+    for name in ("simulator", "kuairand"):
+        if name in homes and (research := _open(homes[name], into)):
+            for figure, png in _figures(research):
+                written.append(folder / f"{name}-{figure}.png")
+                written[-1].write_bytes(png)
+    return written
+
+
+def _figures(research: Research) -> Iterator[tuple[str, bytes]]:
+    if research.race().records.has_frozen(TICKETS):
+        tickets = research.tickets(TICKETS)
+        if all(tickets.values()):
+            yield "sharing", figure_three(tickets)
+            yield "pruning", figure_four(tickets)
+    cells = {share: research.finished_cells(share)[0] for share in (1.0, *research.config.label_shares)}
+    if sum(bool(found) for found in cells.values()) > 1:
+        yield "scarcity", scarcity_curve(cells)
 
 
 def _open(member: Member, into: Path) -> Research | None:

@@ -48,6 +48,9 @@ def add_study(commands: "Commands") -> None:
     study.add_argument(
         "--report", action="store_true", help="run nothing: print the tables of what is finished"
     )
+    study.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="with --report: the figures, as PNG files in this folder"
+    )
     study.set_defaults(run=_study)
 
 
@@ -71,9 +74,11 @@ def _race(args: argparse.Namespace) -> int:
 
 def _study(args: argparse.Namespace) -> int:
     if args.report:
-        from lt4rec_assets.study_report import report
+        from lt4rec_assets.study_report import pictures, report
 
         print(report(args.into, args.kuairand), end="")
+        if args.pictures:
+            pictures(args.into, args.kuairand, args.pictures)
         return 0
     from lt4rec_assets.study import run_study
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0b6e99", "#d9730d", "#6940a5", "#0f7b6c", "#9b9a97")
+COLOURS = ("#0b6e99", "#d9730d", "#6940a5", "#0f7b6c", "#9b9a97", "#b3261e", "#8a6d3b")
 """Told apart by colour-blind readers too; models and tasks take them in the order given."""
 
 MAX_POINTS = 400

@@ -1,5 +1,5 @@
 from lt4rec_assets.study import Member
-from lt4rec_assets.study_report import report
+from lt4rec_assets.study_report import pictures, report
 
 
 def test_the_report_tells_what_is_finished_and_trains_nothing(raced, monkeypatch):
@@ -21,3 +21,10 @@ def test_the_report_tells_what_is_finished_and_trains_nothing(raced, monkeypatch
     assert "Best reachable: ctr_auc 0." in text
     assert "Not complete." in text  # of the data seeds only one is there
     assert "| simulator | 100% | s_weight |" in text
+
+    written = pictures(home.parent, None, home.parent / "pictures")
+
+    assert [path.name for path in written] == [
+        "simulator-sharing.png", "simulator-pruning.png", "simulator-scarcity.png"
+    ]  # fmt: skip
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
