@@ -1,15 +1,16 @@
-"""``lt4rec demo | backfill | race | study | sql | versions | ui``, beside Dagster's own command line."""
+"""The command line ``lt4rec``, beside Dagster's own: it gathers the families of ``commands``."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from lt4rec_assets.commands import asking, racing, running
+from lt4rec_assets.commands import asking, racing, running, sources
 from lt4rec_core.errors import Lt4recError
 
 COMMANDS = (
     running.add_demo,
+    sources.add_check_source,
     running.add_backfill,
     racing.add_race,
     racing.add_study,

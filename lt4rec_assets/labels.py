@@ -22,7 +22,7 @@ def labelled(project: Project, assets: Iterable[dg.AssetsDefinition]) -> list[dg
     """
 
     def label(spec: dg.AssetSpec) -> dg.AssetSpec:
-        tags = {"domain": spec.group_name or spec.key.path[0], "source": project.settings.source}
+        tags = {"domain": spec.group_name or spec.key.path[0], "source": project.source.name}
         if ".".join(spec.key.path) in CHECKS:
             tags["gated"] = "yes"
         owners = spec.owners or project.settings.operation.owners

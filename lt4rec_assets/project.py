@@ -125,7 +125,7 @@ class Project:
         """
         settings = self.settings
         mine = {
-            "source": settings.source,
+            "source": self.source.name,
             "start": settings.start.isoformat(),
             "time_zone": self.source.time_zone,
             "catalogue": self.source.catalogue.digest,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lt4rec_core.config import check, from_mapping
+from lt4rec_core.data.sources import is_path, load_source
 from lt4rec_core.errors import ConfigError
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.quality.thresholds import Thresholds
@@ -90,7 +91,7 @@ class Settings:
     """Lake, models, reports and, by default, Dagster's own records."""
 
     source: str = "simulator"
-    """Name of a folder in ``sql/sources``."""
+    """Name of a folder in ``sql/sources``, or the path of one elsewhere."""
 
     source_path: Path | None = None
     """Where the files of the source lie; a generated source needs none."""
@@ -154,12 +155,15 @@ def dagster_home(home: Path) -> Path:
     return Path(os.environ.get("DAGSTER_HOME") or home / "dagster").resolve()
 
 
-def read_settings(env: Mapping[str, str] | None = None, ignore: Collection[str] = ()) -> Settings:
+def read_settings(
+    env: Mapping[str, str] | None = None, ignore: Collection[str] = (), start: date | None = None
+) -> Settings:
     """Read the settings from the environment (and ``.env``) and from ``lt4rec.toml`` in the home.
 
     Args:
         env: read these variables instead.
         ignore: variables to read as if they were not set.
+        start: the first day where neither LT4REC_START nor the source names one; None: that is an error.
 
     Raises:
         ConfigError: a value cannot be read, a required one is missing, or a name is unknown.
@@ -168,8 +172,9 @@ def read_settings(env: Mapping[str, str] | None = None, ignore: Collection[str] 
     env = {name: value for name, value in env.items() if name not in ignore}
     home = Path(env.get("LT4REC_HOME") or ".lt4rec").resolve()
     source = env.get("LT4REC_SOURCE") or "simulator"
+    source = str(Path(source).resolve()) if is_path(source) else source
     path = env.get("LT4REC_SOURCE_PATH")
-    first, last = _days(env, source)
+    first, last = _days(env, source, start)
     toml = read_toml(home / "lt4rec.toml")
     return Settings(
         home=home,
@@ -243,13 +248,13 @@ def _environment() -> Mapping[str, str]:
     return {**from_file, **os.environ}
 
 
-def _days(env: Mapping[str, str], source: str) -> tuple[date, date | None]:
+def _days(env: Mapping[str, str], source: str, start: date | None) -> tuple[date, date | None]:
     first, last = (optional_day(name, env.get(name) or "") for name in ("LT4REC_START", "LT4REC_END"))
     if first is not None:
         return first, last
-    from lt4rec_core.data.sources import load_source
-
     default = load_source(SQL_ROOT, source).default_days
+    if default is None and start is not None:
+        return start, last
     if default is None:
         raise ConfigError(
             f"LT4REC_START is not set, and the source {source!r} has no first day of its own. "

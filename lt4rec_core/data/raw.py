@@ -45,7 +45,7 @@ def open_raw(
         _open_generated(con, source, given, raw, day)
         return {}
     files = {file: _state(file) for file in find_files(source, raw, source_path)}
-    scans = [_scan(con, file, raw.format, given) for file in files]
+    scans = [_scan(con, file, raw.format, given) for file in files] or [_nothing(source, given)]
     con.execute(f"create view raw.{name} as " + "\nunion all ".join(scans))
     return files
 
@@ -72,7 +72,7 @@ def _state(path: Path) -> tuple[int, ...] | None:
 
 
 def find_files(source: Source, raw: RawInput, source_path: str | Path | None) -> list[Path]:
-    """The files of a raw input, sorted by path.
+    """The files of a raw input, sorted by path; none only where it may lack them.
 
     Raises:
         SourceError: a missing path, a glob that leaves it, no file, or a file beside its own compressed copy.
@@ -111,7 +111,7 @@ def _find(source: Source, raw: RawInput, root: Path) -> set[Path]:
         _enter(root, parts)
         found |= {p for p in root.glob(pattern) if p.is_file()}
     _require_below(root, found)
-    if not found:
+    if not found and not raw.optional:
         raise SourceError(
             f"no file for raw.{raw.name} of source {source.name!r}: "
             f"looked in {root} for {', '.join(raw.files)}. "
@@ -144,7 +144,7 @@ def _enter(root: Path, pattern: PurePosixPath) -> None:
 
 def _scan(con: duckdb.DuckDBPyConnection, path: Path, format_: str, given: Input) -> str:
     """The SELECT that reads one file: the declared columns, by name, in the declared order."""
-    reader, there = _parquet(con, path) if format_ == "parquet" else csv_reader(path)
+    reader, there = open_file(con, path, format_)
     if given.columns is None:
         return f"select * from {reader}"
     missing = [c for c in given.columns if c not in there and c not in given.optional_columns]
@@ -155,6 +155,27 @@ def _scan(con: duckdb.DuckDBPyConnection, path: Path, format_: str, given: Input
         )
     chosen = (quoted(c) if c in there else f"null::varchar as {quoted(c)}" for c in given.columns)
     return f"select {', '.join(chosen)} from {reader}"
+
+
+def open_file(con: duckdb.DuckDBPyConnection, path: Path, format_: str) -> tuple[str, list[str]]:
+    """The SQL table function that reads a file, and the names of its columns.
+
+    Raises:
+        SourceError: it cannot be read in this format.
+    """
+    if format_ == "parquet" or (format_ == "auto" and path.suffix == ".parquet"):
+        return _parquet(con, path)
+    return csv_reader(path)
+
+
+def _nothing(source: Source, given: Input) -> str:
+    """The SELECT in the place of files that were not delivered."""
+    if given.columns is None:
+        raise ConfigError(
+            f"{given.table} of {source.name!r} has no file, and the header declares none of its columns. "
+            f"Write them there, as in {given.table}(a, b)."
+        )
+    return f"select {', '.join(f'null::varchar as {quoted(c)}' for c in given.columns)} where false"
 
 
 def _parquet(con: duckdb.DuckDBPyConnection, path: Path) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-"""A source: a folder ``sql/sources/<name>/`` that says where logs lie and how their rows read.
+"""A source: a folder that says where logs lie and how their rows read; ``sql/sources/<name>/``, or anywhere.
 
 ``source.toml`` names the raw inputs, either files below the source path or a generator module; the SQL files
 beside it turn them into the tables ``source.impression_log``, ``source.users`` and so on. Nothing else in the
@@ -6,6 +6,7 @@ project knows a source by name.
 """
 
 import importlib
+import os
 import re
 import tomllib
 import zoneinfo
@@ -19,7 +20,11 @@ from typing import Any
 from lt4rec_core.catalogue import Column, FeatureCatalogue
 from lt4rec_core.errors import ConfigError
 
-FORMATS = ("csv", "parquet")
+FORMATS = ("csv", "parquet", "auto")
+"""Of the files of a raw input; ``auto``: each file's own, by its name."""
+
+REQUIRED = ("dt", "occurred_at", "user_id", "video_id", "is_click", "play_ms", "duration_ms")
+"""Columns of ``source.impression_log`` without which a row cannot be used."""
 
 OPTIONAL_TABLES: dict[str, tuple[Column, ...]] = {
     "source.truth": (
@@ -43,6 +48,9 @@ class RawInput:
     """Globs below the source path; empty: the generator makes it."""
 
     format: str = "csv"
+
+    optional: bool = False
+    """A delivery may lack its files; the statement then sees the columns it declares, and no row."""
 
 
 @dataclass(frozen=True)
@@ -77,19 +85,13 @@ def load_source(
 
     Args:
         sql_root: the project's ``sql/`` folder.
-        name: the source's folder name.
+        name: the source's folder name there, or the path of a folder elsewhere, which has a slash in it.
         generator_settings: over those of the file, for generated sources.
 
     Raises:
         ConfigError: an unknown source, or a file that says something impossible.
     """
-    names = source_names(sql_root)
-    if name not in names:
-        raise ConfigError(
-            f"unknown source {name!r}; there are: {', '.join(names) or 'none'}. "
-            f"LT4REC_SOURCE names a folder with a source.toml in {Path(sql_root) / 'sources'}."
-        )
-    path = Path(sql_root) / "sources" / name / "source.toml"
+    path = _toml_of(Path(sql_root), name)
     try:
         toml = tomllib.loads(path.read_text(encoding="utf-8"))
         return _source_from(path, toml, generator_settings or {})
@@ -97,6 +99,35 @@ def load_source(
         raise ConfigError(f"cannot read {path}: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _toml_of(sql_root: Path, name: str) -> Path:
+    if is_path(name):
+        path = Path(name).resolve() / "source.toml"
+        if not path.is_file():
+            what = "holds no source.toml" if path.parent.is_dir() else "does not exist"
+            raise ConfigError(
+                f"the source folder {path.parent} {what}. LT4REC_SOURCE names it; see docs/OWN_LOGS.md."
+            )
+        if not re.fullmatch(r"[\w.-]{1,63}", path.parent.name, re.ASCII):
+            raise ConfigError(
+                f"the source folder {path.parent} has a name that labels cannot carry. "
+                "Name it in letters, digits, _, - and dots."
+            )
+        return path
+    names = source_names(sql_root)
+    if name not in names:
+        raise ConfigError(
+            f"unknown source {name!r}; there are: {', '.join(names) or 'none'}. "
+            f"LT4REC_SOURCE names a folder with a source.toml in {sql_root / 'sources'}, "
+            f"or the path of one elsewhere, as in ./{name}."
+        )
+    return sql_root / "sources" / name / "source.toml"
+
+
+def is_path(name: str) -> bool:
+    """Whether a source is named by the path of its folder, as in ``./shop``, and not by its name."""
+    return "/" in name or os.sep in name
 
 
 def _source_from(path: Path, toml: Mapping[str, Any], settings: Mapping[str, Any]) -> Source:
@@ -134,7 +165,7 @@ def _source_from(path: Path, toml: Mapping[str, Any], settings: Mapping[str, Any
 def _raw_from(name: str, entry: Any, generator: Mapping[str, Any]) -> RawInput:
     if not re.fullmatch(r"[a-z]\w*", name) or not isinstance(entry, Mapping):
         raise ConfigError(f"[raw.{name}] must be a table with a lower-case name")
-    _only(entry, ("files", "format", "generator"), f"[raw.{name}] ")
+    _only(entry, ("files", "format", "generator", "optional"), f"[raw.{name}] ")
     if "generator" in entry:
         if "files" in entry:
             raise ConfigError(f"[raw.{name}] names both files and a generator; give one")
@@ -146,7 +177,9 @@ def _raw_from(name: str, entry: Any, generator: Mapping[str, Any]) -> RawInput:
         raise ConfigError(f"[raw.{name}] files must be a list of globs below the source path, got {files!r}")
     if entry.get("format", "csv") not in FORMATS:
         raise ConfigError(f"[raw.{name}] format must be one of {', '.join(FORMATS)}, got {entry['format']!r}")
-    return RawInput(name, tuple(files), entry.get("format", "csv"))
+    if not isinstance(entry.get("optional", False), bool):
+        raise ConfigError(f"[raw.{name}] optional must be true or false, got {entry['optional']!r}")
+    return RawInput(name, tuple(files), entry.get("format", "csv"), entry.get("optional", False))
 
 
 def _table(toml: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -145,3 +145,33 @@ def test_the_ui_listens_to_this_machine_alone(empty, in_home, monkeypatch):
     assert (path.name, arguments[1]) == ("dagster", "dev")
     assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
     assert arguments[arguments.index("--port") + 1] == "3456"
+
+
+def test_a_source_is_checked_before_there_is_a_home_or_a_first_day(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LT4REC_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LT4REC_SOURCE", "custom")
+    monkeypatch.setenv("LT4REC_SOURCE_PATH", str(tmp_path / "logs"))
+    monkeypatch.delenv("LT4REC_START", raising=False)
+
+    assert main(["check-source", "--rows", "1000"]) == 1
+    assert capsys.readouterr().out.endswith("NOT READY: 3 problem(s), see above. Nothing was written.\n")
+
+    (tmp_path / "logs" / "impressions").mkdir(parents=True)
+    (tmp_path / "logs" / "impressions" / "a.csv").write_text(
+        "dt,occurred_at,user_id,video_id,is_click,play_ms,duration_ms\n"
+        "2026-03-02,2026-03-02 12:00:00,ann,v1,true,5000,10000\n"
+        "2026-03-02,2026-03-02 12:01:00,ann,v2,false,0,10000\n"
+    )
+    assert main(["check-source", "--day", "2026-03-02"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("READY")
+    monkeypatch.setenv("LT4REC_START", "2026-03-01")
+    assert main(["check-source"]) == 1
+    assert "LT4REC_START is 2026-03-01, and the log has no row of it" in capsys.readouterr().out
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("wrong", ["0", "-5", "many"])
+def test_a_number_of_rows_that_is_none_is_refused_by_the_parser(wrong, capsys):
+    with pytest.raises(SystemExit):
+        main(["check-source", "--rows", wrong])
+    assert "write it as 100000" in capsys.readouterr().err

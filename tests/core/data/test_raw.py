@@ -283,3 +283,29 @@ def test_what_a_generator_does_not_make_is_named(make, generator):
 def test_a_raw_input_that_the_toml_does_not_declare_is_named(make, tmp_path):
     with pytest.raises(ConfigError, match=r"raw\.users is not declared; .*source\.toml declares: raw\.log"):
         read(make(), tmp_path, name="users")
+
+
+AUTO = TOML.replace('"data/log_*.csv", "data/log_*.csv.gz"]', '"data/log_*"]\nformat = "auto"')
+OPTIONAL = TOML.replace("[raw.log]", "[raw.log]\noptional = true")
+
+
+def test_with_format_auto_each_file_is_read_by_its_name(make, tmp_path):
+    path = write(tmp_path, "log_1.csv", "a\n1\n")
+    write(tmp_path, "log_2.csv.gz", "a\n2\n")
+    duckdb.sql(f"copy (select 3 as a) to '{path}/data/log_3.parquet'")
+
+    assert sorted(read(make(AUTO), path, ("a",))) == [("1",), ("2",), ("3",)]
+
+
+def test_an_optional_input_without_files_is_empty_and_has_its_columns(make, tmp_path):
+    path = write(tmp_path, "other.csv", "a\n1\n")
+
+    assert read(make(OPTIONAL), path, ("a", "b")) == []
+    with pytest.raises(
+        ConfigError, match=r"declares none of its columns. Write them there, as in raw.log\(a, b\)"
+    ):
+        read(make(OPTIONAL), path)
+
+
+def test_an_optional_input_with_files_is_read(make, tmp_path):
+    assert read(make(OPTIONAL), write(tmp_path, "log_1.csv", "a\n1\n"), ("a",)) == [("1",)]

@@ -56,6 +56,8 @@ def test_an_unknown_source_is_answered_with_those_there_are(make, tmp_path):
     ("old", "new", "message"),
     [
         ("[source]", "[source", "cannot read"),
+        ("[raw.log]", '[raw.log]\noptional = "no"', r"\[raw.log\] optional must be true or false, got 'no'"),
+        ("[raw.log]", '[raw.log]\nformat = "xml"', r"format must be one of csv, parquet, auto, got 'xml'"),
         ("[source]", "[sauce]\n[source]", "unknown key.s. sauce"),
         ("time_zone", "timezone", r"\[source\] unknown key.s. timezone"),
         ("Asia/Shanghai", "Asia/Atlantis", "unknown time_zone 'Asia/Atlantis'"),
@@ -83,3 +85,33 @@ GENERATED = (
 def test_a_generator_that_is_no_module_is_a_fault_of_the_toml(make):
     with pytest.raises(ConfigError, match="module 'no_such_module' cannot be imported"):
         make(GENERATED.replace("tiny_generator", "no_such_module"))
+
+
+def test_a_source_may_lie_anywhere_and_is_named_by_the_path_of_its_folder(make, tmp_path):
+    make(name="shop")
+
+    source = load_source(tmp_path / "elsewhere", str(tmp_path / "sql" / "sources" / "shop"))
+
+    assert (source.name, source.folder) == ("shop", tmp_path / "sql" / "sources" / "shop")
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("nowhere", r"nowhere does not exist. LT4REC_SOURCE names it"),
+        ("empty", r"empty holds no source.toml"),
+        ("my shop", r"my shop has a name that labels cannot carry. Name it in letters"),
+    ],
+)
+def test_a_path_that_is_no_source_is_refused(tmp_path, folder, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "my shop").mkdir()
+    (tmp_path / "my shop" / "source.toml").write_text(TOML)
+
+    with pytest.raises(ConfigError, match=message):
+        load_source(tmp_path, str(tmp_path / folder))
+
+
+def test_an_unknown_name_is_told_how_a_path_is_written(tmp_path):
+    with pytest.raises(ConfigError, match=r"or the path of one elsewhere, as in \./shop\."):
+        load_source(tmp_path, "shop")
