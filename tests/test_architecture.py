@@ -33,6 +33,7 @@ ASSET_ROOMS = [
     "learning",
     "research",
     "findings",
+    "online",
     "defs",
     "schedule",
     "graph",
