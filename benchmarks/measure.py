@@ -18,7 +18,17 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-BENCHMARKS = ("simulator", "training", "sql", "metrics", "warm_day", "definitions", "ranker", "daemon_day")
+BENCHMARKS = (
+    "simulator",
+    "training",
+    "sql",
+    "metrics",
+    "accuracy",
+    "warm_day",
+    "definitions",
+    "ranker",
+    "daemon_day",
+)
 VERSIONS = ("dagster", "deltalake", "duckdb", "great-expectations", "numpy", "pyarrow", "torch")
 
 
@@ -81,8 +91,9 @@ def script(
     description: str | None,
     measure: Callable[[argparse.Namespace], Iterable[Figure]],
     runs: int = 5,
+    more: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> None:
-    """The command line of one benchmark: parse, measure on one thread, print."""
+    """The command line of one benchmark: parse (with ``more`` options), measure on one thread, print."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
         description=description,
@@ -92,6 +103,8 @@ def script(
     parser.add_argument("--quick", action="store_true", help="smallest size, one run: shows that it runs")
     parser.add_argument("--large", action="store_true", help="also the sizes that take minutes")
     parser.add_argument("--json", action="store_true", help="print figures as JSON instead of a table")
+    if more:
+        more(parser)
     asked = parser.parse_args()
     asked.runs = 1 if asked.quick else asked.runs
     os.environ["OMP_NUM_THREADS"] = "1"  # read when numpy and torch are first imported, in ``measure``

@@ -1,133 +1,101 @@
-"""Training throughput of the one loop, dense and through masks, and what the masks cost.
+"""Training throughput of the one loop, dense and through masks, beside the libraries users would take.
 
 Two tasks (CTR on all impressions, CVR on the two in five that are clicks), 20 categorical fields, dimension
 32, trunk 512-256-128, one Adam per task. Ids are drawn evenly, which touches more rows than a log's long
-tail. Masks keep a random fifth of each layer. A sample is one row of one task's batch. The floor is the time
-of the trunk's bare matrix products, measured in the same run.
+tail. Masks keep a random fifth of each layer. A sample is one row through the trunk: with us of one task's
+batch, with the libraries (shared bottom, both labels of a row at once) an impression. Their network has no
+products of fields, so ours is measured without them too. The floor is the time of the trunk's bare matrix
+products.
+
+Every contestant has a process of its own, all take turns within the run. Missing libraries
+(``pip install --no-deps torch-rechub deepctr-torch tqdm``) are left out, and so they are of ``--quick``.
 """
 
 import argparse
+import importlib.util
 from collections.abc import Iterator
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import Any
 
-from benchmarks.measure import Figure, measured, script
+from benchmarks.measure import Figure, script
+from benchmarks.turns import Turn, Turns
 
-if TYPE_CHECKING:
-    from lt4rec_core.catalogue import FeatureCatalogue
-    from lt4rec_core.data.loading import SampleSet
-
-N_FIELDS, DIM, HIDDEN = 20, 32, (512, 256, 128)
-DENSITY = 0.2
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
+PEERS = {
+    "torch-rechub": ("torch_rechub", "Rechub", {"own_loader": True}),
+    "DeepCTR-Torch": ("deepctr_torch", "DeepCtr", {}),
+}
+FED = "torch-rechub fed finished batches"
+TARGETS = {(200_000, "fp32"): 2.2, (200_000, "bf16"): 4.0, (2_000_000, "fp32"): 4.5, (2_000_000, "bf16"): 9.0}
+SHARES = {"fp32": 85, "bf16": 75}
 
 
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:
-    """Dense and masked in turn, so that whatever else the machine does meets both."""
-    import torch
-
-    torch.set_num_threads(1)
-    n, n_ids = (2_000, 2_000) if asked.quick else (65_536, 200_000)
-    catalogue = even_catalogue(n_ids)
-    samples = random_samples(catalogue, n)
-    for batch in (256,) if asked.quick else (512, 1024, 4096):  # 512 is the default
-        dense, masked, floor = [], [], []
-        train = _Training(catalogue, batch)
-        train.rate(samples.select(torch.arange(batch)), masked=True)  # first calls
-        for _ in range(asked.runs):
-            dense.append(train.rate(samples, masked=False))
-            masked.append(train.rate(samples, masked=True))
-            floor.append(train.gemm_rate())
-        of = f"training, {n_ids:,} ids, batch {batch:,}"
-        yield Figure(f"{of}, dense", "samples/CPU s", dense)
-        yield Figure(f"{of}, masked {1 - DENSITY:.0%}", "samples/CPU s", masked)
-        cost = [100 * (d / m - 1) for d, m in zip(dense, masked, strict=True)]
-        yield Figure(f"{of}, cost of masking", "%", cost, "at most 8")
-        share = [100 * d / median(floor) for d in dense]
-        yield Figure(f"{of}, dense, share of the floor", "%", share, "at least 85, later")
+    """Everyone in turn, so that whatever else the machine does meets all of them."""
+    for n_ids in (2_000,) if asked.quick else (200_000, 2_000_000) if asked.large else (200_000,):
+        for batch in (256,) if asked.quick else (1024, 4096):
+            turns = _turns(n_ids, batch, 2_000 if asked.quick else 65_536, not asked.quick, asked.runs)
+            yield from _figures(f"training, {n_ids:,} ids, batch {batch:,}", n_ids, turns)
 
 
-class _Training:
-    """One network, its optimisers and its masks."""
+def _turns(n_ids: int, batch: int, n_rows: int, peers: bool, runs: int) -> dict[str, list[Turn]]:
+    from lt4rec_core.training.precision import has_bf16
 
-    def __init__(self, catalogue: "FeatureCatalogue", batch_size: int) -> None:
-        import torch
-
-        from lt4rec_core.model.network import NetworkConfig, SharedNet
-        from lt4rec_core.model.tasks import get_tasks
-        from lt4rec_core.training.batches import generator_for
-        from lt4rec_core.training.optimizers import make_optimizers
-        from lt4rec_core.training.settings import TrainingConfig
-
-        self.tasks, self.stream = get_tasks(["ctr", "cvr"]), generator_for(0, "benchmark")
-        self.config = TrainingConfig(batch_size=batch_size)
-        network = NetworkConfig(embedding_dim=DIM, hidden=HIDDEN)
-        self.net = SharedNet(catalogue, ("ctr", "cvr"), network, self.stream)
-        self.optimizers = make_optimizers(self.net, self.config)
-        self.masks = {
-            task: {
-                name: torch.rand(weight.shape, generator=self.stream) < DENSITY
-                for name, weight in self.net.trunk_weights().items()
-            }
-            for task in self.net.tasks
-        }
-
-    def rate(self, samples: "SampleSet", masked: bool) -> float:
-        """Samples per CPU second of one pass."""
-        from lt4rec_core.training.trainer import train
-
-        with measured() as span:
-            losses = train(
-                self.net,
-                self.optimizers,
-                samples,
-                self.tasks,
-                self.config,
-                self.stream,
-                masks=self.masks if masked else None,
-            )
-        return sum(loss.n for loss in losses.values()) / span.cpu
-
-    def gemm_rate(self, n_steps: int = 10) -> float:
-        """Samples per CPU second if a step were nothing but the trunk's three products per layer."""
-        import torch
-
-        layers = []
-        for parameter in self.net.trunk_weights().values():
-            out, inner = parameter.shape
-            batch = self.config.batch_size
-            layers.append((torch.randn(batch, inner), torch.randn(batch, out), parameter.detach()))
-        with measured() as span:
-            for _ in range(n_steps):
-                for x, gradient, weight in layers:
-                    _ = x @ weight.T, gradient.T @ x, gradient @ weight
-        return n_steps * self.config.batch_size / span.cpu
+    rows = {"n_ids": n_ids, "n_rows": n_rows, "batch": batch}
+    contestants: dict[str, tuple[str, dict[str, Any]]] = {}
+    for precision, dtype in PRECISIONS.items():
+        if precision == "bf16" and not (peers and has_bf16()):
+            continue
+        ours = {**rows, "precision": precision}
+        contestants[precision] = ("benchmarks.trainers:Ours", {**ours, "masked": False})
+        contestants[f"{precision} masked"] = ("benchmarks.trainers:Ours", {**ours, "masked": True})
+        if peers:
+            same = {**ours, "masked": False, "interaction": "none"}
+            contestants[f"{precision} their network"] = ("benchmarks.trainers:Ours", same)
+        contestants[f"{precision} floor"] = ("benchmarks.trainers:Floor", {**rows, "dtype": dtype})
+    fewer = {**rows, "n_rows": n_rows // 4}  # they are slower
+    for name, (module, trainer, options) in PEERS.items() if peers else ():
+        if importlib.util.find_spec(module):
+            contestants[name] = (f"benchmarks.trainers:{trainer}", {**fewer, **options})
+    if "torch-rechub" in contestants:
+        contestants[FED] = ("benchmarks.trainers:Rechub", {**fewer, "own_loader": False})
+    turns: dict[str, list[Turn]] = {name: [] for name in contestants}
+    with Turns(contestants) as waiting:
+        for _ in range(runs):
+            for name, took in turns.items():
+                took.append(waiting.turn(name))
+    return turns
 
 
-def even_catalogue(n_ids: int) -> "FeatureCatalogue":
-    """Nineteen hashed fields of equal size, of users and videos, and the hour as the context."""
-    from lt4rec_core.catalogue import Feature, FeatureCatalogue
+def _figures(of: str, n_ids: int, turns: dict[str, list[Turn]]) -> Iterator[Figure]:
+    speed = {name: [turn.done / turn.cpu for turn in took] for name, took in turns.items()}
+    for name, took in turns.items():
+        yield Figure(f"{of}, {name}", "samples/CPU s", speed[name])
+        if name in PRECISIONS or name in PEERS:
+            yield Figure(f"{of}, {name}, wall", "samples/s", [turn.done / turn.wall for turn in took])
+            yield Figure(f"{of}, {name}, peak memory", "MiB", [turn.peak_mb for turn in took])
+    for precision in (p for p in PRECISIONS if p in speed):
+        dense = speed[precision]
+        cost = [100 * (d / m - 1) for d, m in zip(dense, speed[f"{precision} masked"], strict=True)]
+        yield Figure(f"{of}, {precision}, cost of masking", "%", cost, "at most 8")
+        share = [100 * d / f for d, f in zip(dense, speed[f"{precision} floor"], strict=True)]
+        target = f"at least {SHARES[precision]}"
+        yield Figure(f"{of}, {precision}, share of the floor", "%", share, target)
+        beaten = [name for name in PEERS if name in speed]
+        if beaten:
+            yield from _ratios(of, precision, n_ids, speed, max(beaten, key=lambda n: median(speed[n])))
 
-    hashed = [
-        Feature(name=f"f{i}", side=("user", "video")[i % 2], buckets=n_ids // (N_FIELDS - 1))
-        for i in range(N_FIELDS - 1)
-    ]
-    return FeatureCatalogue([*hashed, Feature(name="hour", side="context", bins=tuple(range(24)))])
 
-
-def random_samples(catalogue: "FeatureCatalogue", n: int) -> "SampleSet":
-    """Impressions with random ids; two in five are clicks with a random watch ratio."""
-    import torch
-
-    from lt4rec_core.data.loading import SampleSet
-
-    stream = torch.Generator().manual_seed(0)
-    buckets = [catalogue.embeddings[f.embedding] for f in catalogue.features]
-    ids = torch.stack([torch.randint(b, (n,), generator=stream) for b in buckets], dim=1)
-    click = (torch.rand(n, generator=stream) < 0.4).float()
-    watch = torch.rand(n, generator=stream)
-    watch[click == 0] = float("nan")
-    return SampleSet(ids.int(), {}, {"is_click": click, "watch_ratio": watch})
+def _ratios(
+    of: str, precision: str, n_ids: int, speed: dict[str, list[float]], fastest: str
+) -> Iterator[Figure]:
+    """With and without products of fields: the network as it is, and the one that the libraries have."""
+    for ours, words in ((precision, precision), (f"{precision} their network",) * 2):
+        for theirs, target in ((fastest, f"at least {TARGETS[n_ids, precision]}"), (FED, "")):
+            if theirs in speed:
+                ratio = [mine / other for mine, other in zip(speed[ours], speed[theirs], strict=True)]
+                yield Figure(f"{of}, {words}, than {theirs}", "times faster", ratio, target)
 
 
 if __name__ == "__main__":
-    script("training", __doc__, measure)
+    script("training", __doc__, measure, runs=3)

@@ -11,7 +11,6 @@ from lt4rec_assets.defs import (
     experiments,
     features,
     models,
-    online,
     samples,
     serving,
     source,
@@ -46,8 +45,7 @@ def build_graph(project: Project) -> dg.Definitions:
     with beta_features():
         assets = [asset for group in GROUPS for asset in group.assets(project)]
         # Experiments cost hours: they run when somebody asks for them, never by themselves.
-        asked_for = [*experiments.assets(project), *online.assets(project)]
-        assets = labelled(project, [*automated(project, assets), *asked_for])
+        assets = labelled(project, [*automated(project, assets), *experiments.assets(project)])
     return dg.Definitions(
         assets=assets,
         resources={

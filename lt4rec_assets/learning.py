@@ -19,6 +19,7 @@ from lt4rec_core.model.masks import Mask
 from lt4rec_core.model.network import NetworkConfig
 from lt4rec_core.model.tasks import Task, get_tasks
 from lt4rec_core.training.daily import Chain
+from lt4rec_core.training.precision import automatic
 from lt4rec_core.training.store import ModelStore
 from lt4rec_core.training.tickets import PruneConfig, Round, Ticket, TicketKey, find_ticket
 from lt4rec_core.training.trainer import Progress, TrainingConfig
@@ -117,6 +118,7 @@ class Learning:
             training=self.training,
             pruning=self.pruning,
             seed=self.seed,
+            precision=automatic(self.training, self.network),
             on_round=on_round,
             progress=progress,
         )

@@ -33,7 +33,6 @@ ASSET_ROOMS = [
     "learning",
     "research",
     "findings",
-    "online",
     "defs",
     "schedule",
     "graph",

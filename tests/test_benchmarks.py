@@ -11,7 +11,17 @@ from types import SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("simulator", "training", "sql", "metrics", "warm_day", "definitions", "ranker", "daemon_day")
+BENCHMARKS = (
+    "simulator",
+    "training",
+    "sql",
+    "metrics",
+    "accuracy",
+    "warm_day",
+    "definitions",
+    "ranker",
+    "daemon_day",
+)
 
 
 def run(module, *options):

@@ -167,6 +167,7 @@ def describe(report: "DayReport", read: Mapping[str, Any]) -> dict[str, Any]:
         **{f"loss_{task}": loss.loss for task, loss in report.losses.items() if loss.n},
         **{f"samples_{task}": loss.n for task, loss in report.losses.items()},
         **{f"density_{task}": density for task, density in report.densities.items()},
+        "precision": report.precision,
         "seconds": report.seconds,
         "model_digest": report.digest,
         "parent_digest": report.parent or "none: the chain starts here",

@@ -20,6 +20,7 @@ from lt4rec_core.model.tasks import CLICK_LABEL, ENTIRE_SPACE, get_tasks
 from lt4rec_core.model.variants import ENTIRE_SPACE_LABEL, VARIANTS, Variant
 from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.optimizers import make_optimizers
+from lt4rec_core.training.precision import for_comparison
 from lt4rec_core.training.settings import TrainingConfig
 from lt4rec_core.training.store import ModelStore
 from lt4rec_core.training.tickets import (
@@ -155,7 +156,7 @@ def fit(
     for epoch in range(1, settings.epochs + 1):
         train(
             net, optimizers, samples, variant.tasks, settings.training, stream,
-            masks=fitted.masks, sample_weights=weights,
+            masks=fitted.masks, sample_weights=weights, precision=for_comparison(settings.training),
         )  # fmt: skip
         if on_epoch:
             on_epoch(epoch, fitted)
@@ -211,7 +212,7 @@ def _search(settings: FitSettings, data: RaceData, task: str, key: TicketKey, st
     ticket = find_ticket(
         data.catalogue, found, data.ticket_train, data.ticket_valid,
         network=key.network, training=key.training, pruning=settings.pruning, seed=key.seed,
-        views=dict(key.views), on_mask=masks.append,
+        views=dict(key.views), on_mask=masks.append, precision=for_comparison(key.training),
     )  # fmt: skip
     for choose in CHOICES:
         pruning = replace(settings.pruning, choose=choose)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.config import check
+from lt4rec_core.model.pages import prefer_huge_pages
 from lt4rec_core.model.sharing import masked_trunk
 
 
@@ -66,7 +67,7 @@ class FieldLayout:
         self.n_rows = n_rows
         self.columns = tuple(f.column for f in categorical)
         self.lists = tuple(f.column for f in lists)
-        self.offsets = torch.tensor([first[f.embedding] for f in categorical], dtype=torch.int32)
+        self.offsets = torch.tensor([first[f.embedding] for f in categorical], dtype=torch.int64)
         self.list_offsets = {f.column: first[f.embedding] for f in lists}
         self.sides = tuple(f.side for f in (*categorical, *lists))
         self.unknown_columns = tuple(i for i, f in enumerate(categorical) if not f.known_when_serving)
@@ -82,10 +83,10 @@ class Lookup(NamedTuple):
     """The rows of the embedding table that a batch needs."""
 
     ids: Tensor
-    """(b, n_categorical) int32 rows."""
+    """(b, n_categorical) int64 rows: what PyTorch indexes fastest with."""
 
     lists: dict[str, Tensor]
-    """Per list (b, K) int32 rows; the list's own offset marks padding."""
+    """Per list (b, K) int64 rows; the list's own offset marks padding."""
 
 
 class _PairDots(torch.autograd.Function):
@@ -153,7 +154,8 @@ class SharedNet(nn.Module):
         left, right = self.pairs()
         n_products = {"dot": len(left), "user_video": len(left) * d, "none": 0}[config.interaction]
         self.n_shared_inputs = f * d + n_products
-        self.table = nn.Parameter(torch.empty(self.layout.n_rows, d), requires_grad=False)
+        table = prefer_huge_pages(torch.empty(self.layout.n_rows, d))
+        self.table = nn.Parameter(table, requires_grad=False)
         self.views = nn.ParameterDict(
             {
                 task: nn.Parameter(torch.empty(self.layout.n_rows, dims), requires_grad=False)
@@ -233,7 +235,7 @@ class SharedNet(nn.Module):
 
     def lookup(self, ids: Tensor, lists: dict[str, Tensor]) -> Lookup:
         """Bucket ids (b, n_categorical) and lists (b, K) to rows of the table."""
-        rows = {name: lists[name] + offset for name, offset in self.layout.list_offsets.items()}
+        rows = {name: lists[name].long() + offset for name, offset in self.layout.list_offsets.items()}
         return Lookup(ids + self.layout.offsets, rows)
 
     @torch.no_grad()
@@ -247,14 +249,20 @@ class SharedNet(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
     def _embed(self, table: Tensor, lookup: Lookup) -> Tensor:
-        b, n = lookup.ids.shape
+        fields = table.new_empty(len(lookup.ids), self.layout.n_fields, table.shape[1])
+        self.embed_into(fields, lookup, table)
+        return fields
+
+    @torch.no_grad()
+    def embed_into(self, fields: Tensor, lookup: Lookup, table: Tensor | None = None) -> None:
+        """Write the field vectors of a batch into ``fields`` (b, f, d), from the shared table or another."""
+        table = self.table if table is None else table
         # One gather makes all of it, lists' places too: copying vectors costs as much as finding them.
-        rows = F.pad(lookup.ids, (0, len(lookup.lists)))
-        fields = table.index_select(0, rows.flatten()).view(b, self.layout.n_fields, -1)
-        for i, (name, ids) in enumerate(lookup.lists.items(), start=n):
+        rows = F.pad(lookup.ids, (0, len(lookup.lists))) if lookup.lists else lookup.ids
+        torch.index_select(table, 0, rows.flatten(), out=fields.view(-1, table.shape[1]))
+        for i, (name, ids) in enumerate(lookup.lists.items(), start=lookup.ids.shape[1]):
             padding = self.layout.list_offsets[name]
             fields[:, i] = F.embedding_bag(ids, table, mode="mean", padding_idx=padding)
-        return fields
 
     def interact(self, fields: Tensor, task: str | None = None) -> Tensor:
         """The trunk's input (b, d_in): the field vectors (b, f, d) side by side, then their products.

@@ -113,7 +113,7 @@ class _Graph:
         known = np.ones(len(layout.columns), dtype=np.int32)
         known[list(layout.unknown_columns)] = 0
         ids = self._node("Mul", "ids", self._constant(known))
-        rows = self._node("Add", ids, self._constant(layout.offsets.numpy()))
+        rows = self._node("Add", ids, self._constant(layout.offsets.numpy().astype(np.int32)))
         fields = [self._node("Gather", table, rows)]
         for name, offset in layout.list_offsets.items():
             kept = np.int32(0 if name in layout.unknown_lists else 1)

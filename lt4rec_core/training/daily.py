@@ -20,6 +20,7 @@ from lt4rec_core.errors import TrainingError
 from lt4rec_core.model.network import SharedNet
 from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.chain import Chain
+from lt4rec_core.training.precision import Precision, automatic, checked
 from lt4rec_core.training.state import State, initial, restore
 from lt4rec_core.training.store import ModelStore
 from lt4rec_core.training.trainer import Progress, TaskLoss, predict, train
@@ -42,6 +43,8 @@ class DayReport:
     """Wall time of training and publishing."""
     densities: dict[str, float]
     """Per task the share of trunk weights it trains through."""
+    precision: Precision = "fp32"
+    """Of the matrix products."""
 
 
 def train_day(
@@ -68,18 +71,21 @@ def train_day(
     Raises:
         MissingParentError: yesterday's model is not there.
         ModelStoreError: yesterday's model is damaged.
-        TrainingError: no task has a sample, or a loss is not finite; nothing is published.
+        TrainingError: no task has a sample, a loss is not finite, or the chain is in bf16, which this
+            processor lacks; nothing is published.
         MaskError: a ticket is of another network.
     """
     began = time.monotonic()
     torch.set_num_threads(chain.training.threads)
     if first:
-        state, parent = initial(chain), None
+        # Decided here and told by every model of the chain: no other machine changes it later.
+        state, parent = initial(chain, automatic(chain.training, chain.network)), None
         store.warm.pop(chain.digest, None)
     else:
         state, parent = _state_after(store, chain, _before(day), day)
         store.warm.pop(chain.digest, None)  # from here on it changes; a failure must not leave it half-way
     losses: dict[str, TaskLoss] = {}
+    precision = checked(state.precision)
     if not any(len(rows_of_task(samples, task)) for task in chain.tasks):
         raise TrainingError(
             f"Nothing to train on: none of the {len(samples)} samples of {day} has a label of a task. "
@@ -93,14 +99,17 @@ def train_day(
         stream = generator_for(chain.seed, chain.kind, name, day)
         try:
             losses |= train(
-                net, optimizers, samples, tasks, chain.training, stream, masks=chain.masks, report=report
-            )
+                net, optimizers, samples, tasks, chain.training, stream, masks=chain.masks, report=report,
+                precision=precision,
+            )  # fmt: skip
         except TrainingError as error:
             raise TrainingError(f"{day}, {chain.kind}: {error}") from error
     identity = {
         "settings": chain.settings, "chain": chain.digest, "day": day.isoformat(), "parent": parent,
         "first_values": state.first_values,
     }  # fmt: skip
+    if precision != "fp32":  # models from before there was a choice say nothing
+        identity["precision"] = precision
     beside = {
         "data_versions": dict(data_versions or {}),
         "seed": chain.seed,
@@ -111,7 +120,9 @@ def train_day(
     store.warm[chain.digest] = (day, digest, state)
     densities = {task.name: 1.0 for task in chain.tasks}
     densities |= {name: ticket.density for name, ticket in chain.tickets.items()}
-    return DayReport(day, digest, parent, losses, len(samples), time.monotonic() - began, densities)
+    return DayReport(
+        day, digest, parent, losses, len(samples), time.monotonic() - began, densities, precision
+    )
 
 
 def score_day(

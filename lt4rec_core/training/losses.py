@@ -20,6 +20,23 @@ def task_loss(kind: str, logits: Tensor, labels: Tensor, weights: Tensor | None 
     return F.binary_cross_entropy_with_logits(logits, labels, weight=weights)
 
 
+def loss_and_slope(
+    kind: str, logits: Tensor, labels: Tensor, weights: Tensor | None, weight: float
+) -> tuple[float, Tensor]:
+    """``task_loss``, and the derivative (b,) of ``balance`` of it with respect to the logits.
+
+    The loss that is returned is without the task's ``weight`` in Eq. 2.
+    """
+    loss = task_loss(kind, logits, labels, weights)
+    p = torch.sigmoid(logits)
+    slope = p - labels
+    if kind == "mse":
+        slope = 2 * slope * p * (1 - p)
+    if weights is not None:
+        slope = slope * weights
+    return loss.item(), slope.mul_(weight / len(labels))
+
+
 def balance(loss: Tensor, weight: float) -> Tensor:
     """One task's term of Eq. 2, ``a * loss_CTR + b * loss_CVR``: each batch holds one task.
 

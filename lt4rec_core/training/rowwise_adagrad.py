@@ -1,6 +1,7 @@
 """The embedding table's optimiser: a step costs what its batch touches, and so does a day's state on disk."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,10 @@ from torch.nn import functional as F
 
 from lt4rec_core.errors import ModelStoreError
 from lt4rec_core.model.network import Lookup, SharedNet
+from lt4rec_core.model.pages import prefer_huge_pages
+
+CACHED = 2**16
+"""Numbers of a gradient that are worked on together: what was just summed is still in the cache."""
 
 
 class RowwiseAdagrad:
@@ -28,7 +33,7 @@ class RowwiseAdagrad:
         """``table`` is another than the shared one: a task's view."""
         self.table, self.layout = net.table if table is None else table, net.layout
         self.learning_rate, self.eps = learning_rate, eps
-        self.accumulator = torch.full((net.layout.n_rows,), initial)
+        self.accumulator = prefer_huge_pages(torch.empty(net.layout.n_rows)).fill_(initial)
         # Not read off the accumulator: a small gradient moves a row while its square vanishes in the sum.
         self.touched = torch.zeros(net.layout.n_rows, dtype=torch.bool)
 
@@ -38,20 +43,49 @@ class RowwiseAdagrad:
 
         A row's gradients within the batch are summed first; its accumulator grows by the mean square over d.
         """
-        self.move(*self.gradient_by_row(lookup, gradient))
+        for rows, total in self._by_row(lookup, gradient, at_once=max(CACHED // gradient.shape[2], 1)):
+            self.move(rows, total)
 
     @torch.no_grad()
     def move(self, rows: Tensor, total: Tensor) -> None:
         """Move distinct rows (m,) by their summed gradients (m, d), which it uses up."""
-        self.touched[rows] = True
+        self.touched.index_fill_(0, rows, True)
         self.accumulator.index_add_(0, rows, total.square().mean(1))
         root = self.accumulator.index_select(0, rows).sqrt_().add_(self.eps)
         self.table.index_add_(0, rows, total.mul_((-self.learning_rate / root).unsqueeze(1)))
 
     def gradient_by_row(self, lookup: Lookup, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """The distinct rows (m,) int64, ascending, and their summed gradients (m, d)."""
+        return next(self._by_row(lookup, gradient, at_once=sys.maxsize))
+
+    def _by_row(self, lookup: Lookup, gradient: Tensor, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """``gradient_by_row``, so many rows at a time."""
         b, f, d = gradient.shape
-        n = lookup.ids.shape[1]
+        rows, source, weight = self._occurrences(lookup, f)
+        ordered, order = _stable_sort(rows)
+        distinct, count = torch.unique_consecutive(ordered, return_counts=True)
+        ends = count.cumsum(0)
+        starts = ends - count
+        source = source[order]
+        weight = None if weight is None else weight[order]
+        flat = gradient.reshape(b * f, d)
+        for first in range(0, len(distinct), at_once):
+            some = slice(first, first + at_once)
+            met = slice(int(starts[first]), int(ends[some][-1]))
+            total = F.embedding_bag(
+                source[met],
+                flat,
+                starts[some] - met.start,
+                mode="sum",
+                per_sample_weights=None if weight is None else weight[met],
+            )
+            yield distinct[some], total
+
+    def _occurrences(self, lookup: Lookup, f: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Which row stands where: rows, their vectors' places among (b * f), and weights (None is 1)."""
+        b, n = lookup.ids.shape
+        if not lookup.lists:
+            return lookup.ids.flatten(), torch.arange(b * n), None
         base = torch.arange(0, b * f, f)
         rows = [lookup.ids.flatten()]
         source = [(base.unsqueeze(1) + torch.arange(n)).flatten()]
@@ -62,16 +96,7 @@ class RowwiseAdagrad:
             rows.append(ids[sample, place])
             source.append(base.index_select(0, sample).add_(i))
             weight.append((1 / real.sum(1).clamp(min=1)).index_select(0, sample))
-        ordered, order = _stable_sort(torch.cat(rows))
-        distinct, count = torch.unique_consecutive(ordered, return_counts=True)
-        total = F.embedding_bag(
-            torch.cat(source)[order],
-            gradient.reshape(b * f, d),
-            count.cumsum(0) - count,
-            mode="sum",
-            per_sample_weights=torch.cat(weight)[order],
-        )
-        return distinct, total
+        return torch.cat(rows), torch.cat(source), torch.cat(weight)
 
     def state(self) -> dict[str, Tensor]:
         """The touched rows (m,) ascending, their values (m, d) and their accumulators (m,)."""
@@ -110,7 +135,7 @@ class RowwiseAdagrad:
 
 
 def _stable_sort(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (n,) int32 in ascending order, equal ones as they came, and where each came from; both int64.
+    """Rows (n,) in ascending order, equal ones as they came, and where each came from; both int64.
 
     NumPy sorts integers several times faster than PyTorch, though not stably: here no two are equal. And
     int64 is what PyTorch's indexing is fast with.

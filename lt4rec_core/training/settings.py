@@ -75,6 +75,11 @@ class TrainingConfig:
     threads: int = 1
     """PyTorch's threads. Another number gives other last bits, hence another model digest."""
 
+    precision: Literal["auto", "fp32", "bf16"] = added_later("auto")
+    """Of the trunk's matrix products; weights and moments are fp32 in any case. ``auto`` is bf16 where the
+    processor computes it itself, in daily models and their tickets; a chain keeps what it began with, and
+    races compare in fp32."""
+
     def __post_init__(self) -> None:
         for name in ("batch_size", "learning_rate", "embedding_learning_rate", "threads"):
             check(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}.")
@@ -87,6 +92,7 @@ class TrainingConfig:
             ("cvr_loss", ("soft_bce", "mse")),
             ("steps", ("alternating", "together", "joint", "pcgrad")),
             ("conflict", ("none", "raise_cvr", "damp_ctr")),
+            ("precision", ("auto", "fp32", "bf16")),
         ):
             found = getattr(self, name)
             check(found in known, f"{name} must be one of {known}, got {found!r}.")

@@ -16,6 +16,7 @@ from lt4rec_core.model.network import SharedNet
 from lt4rec_core.training.chain import Chain
 from lt4rec_core.training.modelfile import Saved, tensors_digest
 from lt4rec_core.training.optimizers import Optimizers, make_optimizers
+from lt4rec_core.training.precision import Precision
 from lt4rec_core.training.tickets import initial_generator
 
 
@@ -29,6 +30,9 @@ class State:
     first_values: str
     """Digest of the tables as first drawn: untouched rows are not saved, so they must be drawn alike."""
 
+    precision: Precision = "fp32"
+    """What the chain trains in, from its first day on."""
+
     def tensors(self) -> dict[str, Tensor]:
         """Everything that tomorrow needs and the chain's seed does not give, flat."""
         flat: dict[str, Tensor] = {}
@@ -38,7 +42,7 @@ class State:
         return flat
 
 
-def initial(chain: Chain) -> State:
+def initial(chain: Chain, precision: Precision = "fp32") -> State:
     """First values: for sNET its own draw or the rewind point, for a baseline network its own draw.
 
     Raises:
@@ -50,7 +54,7 @@ def initial(chain: Chain) -> State:
         generator = initial_generator(chain.seed, restart, chain.kind, name)
         nets[name] = SharedNet(chain.catalogue, [task.name for task in tasks], chain.network, generator)
         optimizers[name] = make_optimizers(nets[name], chain.training, chain.masks)
-    return State(nets, optimizers, tensors_digest({name: net.table for name, net in nets.items()}))
+    return State(nets, optimizers, tensors_digest({name: net.table for name, net in nets.items()}), precision)
 
 
 @torch.no_grad()
@@ -66,7 +70,7 @@ def restore(chain: Chain, saved: Saved, day: date) -> State:
             f"{what} belongs to chain {told.get('chain')}, wanted {chain.digest}. "
             "Was a folder copied by hand? Materialise the day again."
         )
-    state = initial(chain)
+    state = initial(chain, told.get("precision", "fp32"))
     if told.get("first_values") != state.first_values:
         raise ModelStoreError(
             f"{what} started from first values {str(told.get('first_values'))[:16]}, this machine draws "

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from lt4rec_core.errors import TrainingError
+from lt4rec_core.model.backprop import Backprop
 from lt4rec_core.model.network import Lookup, SharedNet
 from lt4rec_core.model.sharing import task_logits
 from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import Batch, JointBatch
-from lt4rec_core.training.losses import balance, project_conflicts, task_loss
+from lt4rec_core.training.losses import balance, loss_and_slope, project_conflicts, task_loss
 from lt4rec_core.training.optimizers import JOINT, Optimizers
 from lt4rec_core.training.settings import TrainingConfig
 
@@ -45,6 +47,32 @@ def single_step(
     adam.step(for_weights)
     _move_tables(optimizers, task.name, lookup, for_fields)
     return {task.name: (value, len(batch.labels))}
+
+
+def direct_step(
+    net: SharedNet,
+    optimizers: Optimizers,
+    config: TrainingConfig,
+    tasks: Mapping[str, Task],
+    backprop: Backprop,
+    batch: Batch,
+    number: int,
+) -> Met:
+    """``single_step`` of a network whose gradients are written out."""
+    name = batch.task
+    lookup = net.lookup(batch.ids, batch.lists)
+    slope = partial(
+        loss_and_slope,
+        config.loss_of(tasks[name]),
+        labels=batch.labels,
+        weights=batch.weights,
+        weight=config.weight_of(name),
+    )
+    value, for_fields, for_weights = backprop.gradients(name, lookup, slope)
+    _check_finite(value, name, number)
+    optimizers.tasks[name].step(for_weights)
+    optimizers.embedding.step(lookup, for_fields)
+    return {name: (value, len(batch.labels))}
 
 
 def _move_tables(optimizers: Optimizers, task: str, lookup: Lookup, gradient: Tensor) -> None:
@@ -179,7 +207,10 @@ def _gradients(optimizers: Optimizers, fields: Tensor, loss: Tensor) -> tuple[Te
 
 
 def _finite(loss: Tensor, task: str, number: int) -> float:
-    value = loss.item()
+    return _check_finite(loss.item(), task, number)
+
+
+def _check_finite(value: float, task: str, number: int) -> float:
     if not math.isfinite(value):
         raise TrainingError(
             f"The loss of task {task!r} is {value} at batch {number}; this step was not made. "

@@ -102,6 +102,8 @@ class ModelStore:
             "kind": "ticket", "task": ticket.task, "metric": ticket.metric, "best_i": ticket.best_i,
             "mask_digest": ticket.digest, "key": key.digest, "rounds": [as_mapping(r) for r in ticket.rounds],
         }  # fmt: skip
+        if ticket.precision != "fp32":  # tickets from before there was a choice say nothing
+            described["precision"] = ticket.precision
         settings = json.loads(json.dumps(as_mapping(key), default=str))
         beside = {"settings": settings, **(beside or {})}
         modelfile.publish(self.ticket_folder(key, ticket.task), ticket.mask, described, beside)
@@ -151,7 +153,10 @@ class ModelStore:
         mask: Mask = {name: m for name, m in saved.tensors.items()}
         check_fits(mask, mask if weights is None else weights)
         rounds = tuple(Round(**r) for r in told["rounds"])
-        return Ticket(task=task, metric=told["metric"], best_i=told["best_i"], rounds=rounds, mask=mask)
+        return Ticket(
+            task=task, metric=told["metric"], best_i=told["best_i"], rounds=rounds, mask=mask,
+            precision=told.get("precision", "fp32"),
+        )  # fmt: skip
 
 
 def _day_before(day: date) -> date:

@@ -20,6 +20,7 @@ from lt4rec_core.model.pruning import expand_neurons, keep_all_neurons, prune_ne
 from lt4rec_core.model.tasks import Task
 from lt4rec_core.training.batches import generator_for, rows_of_task
 from lt4rec_core.training.optimizers import make_optimizers
+from lt4rec_core.training.precision import Precision
 from lt4rec_core.training.saliency import SALIENCIES, Saliency, weight_saliency
 from lt4rec_core.training.settings import TrainingConfig
 from lt4rec_core.training.trainer import Progress, predict, train
@@ -141,6 +142,8 @@ class Ticket:
     """The round whose mask was chosen."""
     rounds: tuple[Round, ...]
     mask: Mask
+    precision: Precision = "fp32"
+    """What its networks were trained in."""
 
     @property
     def digest(self) -> str:
@@ -164,6 +167,7 @@ def find_ticket(
     pruning: PruneConfig,
     seed: int,
     views: Mapping[str, int] | None = None,
+    precision: Precision = "fp32",
     progress: Callable[[int, Progress], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
     on_mask: Callable[[Mask], None] | None = None,
@@ -180,6 +184,7 @@ def find_ticket(
         pruning: how often, how much, how to restart, which to choose.
         seed: decides first values and batches; equal seeds give equal tickets.
         views: dimensions that only one task sees, as ``SharedNet`` takes them.
+        precision: of the matrix products; ``training.precision`` is for callers to decide by.
         progress: called while a round trains, with its number.
         on_round: called when a round is done.
         on_mask: called then with the round's mask: of one search ``choose_round`` can choose in several ways.
@@ -194,7 +199,17 @@ def find_ticket(
     torch.set_num_threads(training.threads)
     masks, rounds = [], []
     found = _rounds(
-        catalogue, task, train_samples, valid_samples, network, training, pruning, seed, views, progress
+        catalogue,
+        task,
+        train_samples,
+        valid_samples,
+        network,
+        training,
+        pruning,
+        seed,
+        views,
+        progress,
+        precision,
     )
     for mask, done in found:
         masks.append(mask)
@@ -204,7 +219,10 @@ def find_ticket(
         if on_mask:
             on_mask(mask)
     best_i = choose_round(rounds, task, pruning)
-    return Ticket(task=task.name, metric=task.metric, best_i=best_i, rounds=tuple(rounds), mask=masks[best_i])
+    return Ticket(
+        task=task.name, metric=task.metric, best_i=best_i, rounds=tuple(rounds), mask=masks[best_i],
+        precision=precision,
+    )  # fmt: skip
 
 
 def _rounds(
@@ -218,6 +236,7 @@ def _rounds(
     seed: int,
     views: Mapping[str, int] | None,
     progress: Callable[[int, Progress], None] | None,
+    precision: Precision,
 ) -> Iterator[tuple[Mask, Round]]:
     """Mask 0 keeps all; mask i + 1 is drawn from the network that was trained through mask i."""
     mask: Mask | None = None
@@ -236,6 +255,7 @@ def _rounds(
             masks={task.name: mask},
             epochs=pruning.epochs,
             report=partial(progress, i) if progress else None,
+            precision=precision,
         )
         metric, error = validate(net, task, mask, valid_samples)
         yield (

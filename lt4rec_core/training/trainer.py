@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.errors import TrainingError
+from lt4rec_core.model.backprop import Backprop
 from lt4rec_core.model.masks import Masks, check_fits
 from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.sharing import trunk_logits
@@ -26,8 +27,9 @@ from lt4rec_core.training.batches import (
 )
 from lt4rec_core.training.losses import conflict_weights
 from lt4rec_core.training.optimizers import Optimizers
+from lt4rec_core.training.precision import DTYPES, Precision
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.steps import Met, joint_stepper, single_step, step_together
+from lt4rec_core.training.steps import Met, direct_step, joint_stepper, single_step, step_together
 
 AnyBatch = TypeVar("AnyBatch", Batch, JointBatch)
 
@@ -72,6 +74,7 @@ def train(
     epochs: int = 1,
     sample_weights: SampleWeights | None = None,
     report: Callable[[Progress], None] | None = None,
+    precision: Precision = "fp32",
 ) -> dict[str, TaskLoss]:
     """Train ``net`` in place on mixed batches of single tasks (Algorithm 1, lines 12-17).
 
@@ -88,12 +91,14 @@ def train(
         epochs: passes over the samples.
         sample_weights: per task (n,) weights of the samples in its loss.
         report: called about a hundred times with where training stands.
+        precision: of the matrix products; ``config.precision`` is for callers to decide by.
 
     Returns:
         Per task the mean loss met on the way.
 
     Raises:
-        TrainingError: nothing to train on, or a loss that is not finite (the step is not made).
+        TrainingError: nothing to train on, a loss that is not finite (the step is not made), or a network or
+            steps that know no bf16.
         MaskError: a mask does not fit the network.
     """
     keep = _float_masks(net, masks)
@@ -104,6 +109,11 @@ def train(
             f"Nothing to train on: none of {len(samples)} samples has a label of {[t.name for t in tasks]}. "
             "Look at training.samples of these days."
         )
+    if precision != "fp32" and not (config.steps == "alternating" and Backprop.takes(net)):
+        raise TrainingError(
+            f"{type(net).__name__} with steps = {config.steps!r} trains in fp32 only, asked for {precision}. "
+            "Look at [training] precision and [network] interaction in lt4rec.toml."
+        )
     weights = _sample_weights(samples, tasks, config, sample_weights)
     if config.steps == "alternating":
         iterate: Callable[..., Iterable] = partial(
@@ -112,6 +122,9 @@ def train(
             batch_sizes={task.name: config.batch_size_of(task.name) for task in tasks},
         )
         step: Callable[..., Met] = partial(single_step, net, optimizers, config, tasks, keep)
+        if Backprop.takes(net):
+            by_name, backprop = {task.name: task for task in tasks}, Backprop(net, keep, DTYPES[precision])
+            step = partial(direct_step, net, optimizers, config, by_name, backprop)
     elif config.steps == "together":
         iterate = iterate_joint_batches
         step = partial(step_together, net, optimizers, config, tasks, keep)
