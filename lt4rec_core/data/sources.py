@@ -11,7 +11,7 @@ import re
 import tomllib
 import zoneinfo
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from types import ModuleType
@@ -72,6 +72,14 @@ class Source:
     default_days: tuple[date, date] | None = None
     """First and last day, where the source itself knows them."""
 
+    sql_root: Path | None = None
+    """The project's SQL, which judges its rows; None: it stands in there itself, as ``sources/<name>``."""
+
+    @property
+    def checks(self) -> Path:
+        """Where the statements of the checks lie."""
+        return (self.sql_root or self.folder.parent.parent) / "checks"
+
 
 def source_names(sql_root: str | Path) -> list[str]:
     """The sources there are: folders that hold a ``source.toml``."""
@@ -94,7 +102,7 @@ def load_source(
     path = _toml_of(Path(sql_root), name)
     try:
         toml = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _source_from(path, toml, generator_settings or {})
+        return replace(_source_from(path, toml, generator_settings or {}), sql_root=Path(sql_root))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     except ConfigError as error:

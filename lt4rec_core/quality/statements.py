@@ -79,7 +79,7 @@ class Statements:
 
 
 def _check_file(source: Source, name: str) -> SqlFile:
-    path = source.folder.parent.parent / "checks" / f"{name}.sql"
+    path = source.checks / f"{name}.sql"
     fragments = tuple(check_fragments(source.catalogue).items())
     return _read_check(path, path.stat().st_mtime_ns if path.exists() else 0, fragments)
 

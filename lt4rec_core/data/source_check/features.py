@@ -102,7 +102,7 @@ class _Encoder:
         try:
             self.delivery.rows(file, self.day, "describe {}")
         except duckdb.Error as error:
-            return first_line(error)
+            return first_line(error).partition("! Candidate")[0]
         return ""
 
     def _encoded(self, side: str, features: list[Feature]) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class _Encoder:
         table, column = where
         n_used, n = counted[f"used {f.name}"], counted["n"]
         missing = counted[f"missing {f.name}"] / n if n else None
-        n_distinct, suggestion = self._profile(table, column, f.kind == "list")
+        n_distinct, suggestion = self._profile(table, column, f.kind == "list", f.buckets is not None)
         remark = ""
         if missing == 1:
             remark = f"feature {f.name!r} is missing for all: {table}.{f.input} has no value that is encoded."
@@ -165,8 +165,10 @@ class _Encoder:
         own = {c.name: c for c in self.entities[f.side].columns}
         return (f"{f.side}s", own[f.input]) if f.input in own else None
 
-    def _profile(self, table: str, column: Column, is_list: bool = False) -> tuple[int | None, str]:
-        """How many different values a column has, and how it could be encoded."""
+    def _profile(
+        self, table: str, column: Column, is_list: bool = False, is_hashed: bool = False
+    ) -> tuple[int | None, str]:
+        """How many different values a column has, and how it could be encoded; a hash stays one."""
         if not column.type:
             return None, ""
         name = quoted(column.name)
@@ -178,12 +180,14 @@ class _Encoder:
             source = f"select unnest(x) as x from ({source})"
         con = self.delivery.con
         n = count_distinct(con, source, ["x"])[0]
+        if is_hashed:
+            return n, f"buckets = {suggested_buckets(n):_}"
         kind = column.type.removesuffix("[]")
         if kind in ("integer", "bigint", "double") and not is_list:
             cuts = con.execute(f"select approx_quantile(x::double, {Q}) from ({source})").fetchone() or (
                 None,
             )
-            edges = sorted({float(f"{cut:.3g}") for cut in cuts[0] or [] if cut is not None})
+            edges = sorted({float(f"{cut:.4g}") for cut in cuts[0] or [] if cut is not None})
             return n, f"bins = [{', '.join(f'{edge:g}' for edge in edges)}]" if edges else ""
         if kind in ("date", "timestamp"):
             return n, f"its age, as in ($dt - {column.name})"

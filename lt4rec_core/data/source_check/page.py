@@ -1,10 +1,12 @@
 """A source report as lines of text."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from lt4rec_core.data.duck import printable
 from lt4rec_core.data.source_check.facts import FeatureFacts, SourceReport
+from lt4rec_core.data.sources import REQUIRED
 
 MAX_DAYS = 40
 """Days that are listed one by one; of more, the first and the last."""
@@ -15,7 +17,7 @@ CELL = 28
 def lines_of(report: SourceReport) -> Iterator[str]:
     """The report, a section after the other; the verdict comes last, where a terminal shows it."""
     source = report.source
-    yield f"source {source.name} ({source.folder}), days in {source.time_zone}"
+    yield f"source {source.name} ({_near(source.folder)}), days in {source.time_zone}"
     if report.is_partial:
         yield "only the first rows were read (--rows): shares and days are of these"
     yield from _raw(report)
@@ -145,8 +147,8 @@ def _rejected(report: SourceReport) -> Iterator[str]:
     for reason, n in sorted(report.rejected.items(), key=lambda item: -item[1]):
         yield f"{reason}: {n:,} ({_share(n / n_rows)}), as in"
         for row in (row for row in report.examples if row["reject_reason"] == reason):
-            values = (f"{k}={_cell(v)}" for k, v in row.items() if k != "reject_reason" and v is not None)
-            yield "  " + " ".join(values)
+            known = (k for k, v in row.items() if k in REQUIRED or (v is not None and k != "reject_reason"))
+            yield "  " + " ".join(f"{k}={_cell(row[k])}" for k in known)
 
 
 def _verdict(report: SourceReport) -> Iterator[str]:
@@ -175,8 +177,13 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> It
         yield "  ".join(cells).rstrip()
 
 
+def _near(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def _cell(value: Any) -> str:
-    text = printable(str(value))
+    text = "NULL" if value is None else printable(str(value))
     return text if len(text) <= CELL else text[: CELL - 3] + "..."
 
 

@@ -93,6 +93,7 @@ def test_a_source_may_lie_anywhere_and_is_named_by_the_path_of_its_folder(make, 
     source = load_source(tmp_path / "elsewhere", str(tmp_path / "sql" / "sources" / "shop"))
 
     assert (source.name, source.folder) == ("shop", tmp_path / "sql" / "sources" / "shop")
+    assert source.checks == tmp_path / "elsewhere" / "checks", "the project's own statements judge it"
 
 
 @pytest.mark.parametrize(
