@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: install demo test test-slow ui lint types bench format clean
+.PHONY: install demo test test-slow ui lint types docs bench format clean
 
 install: $(READY)
 
@@ -43,6 +43,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix --quiet sql
+
+# What is written from the code: docs/TABLES.md, from the headers of sql/.
+docs: $(READY)
+	$(BIN)/python -m lt4rec_assets.tables_page
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from lt4rec_assets.project import Project
+from lt4rec_core.data.dictionary import told
 from lt4rec_core.data.lake import Lake, Published
 from lt4rec_core.data.lineage import Origin
 from lt4rec_core.data.sqlfile import SqlFile
@@ -17,7 +18,7 @@ def describe_table(table: SqlFile, lake: Lake) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "dagster/column_schema": dg.TableSchema(
             columns=[
-                dg.TableColumn(name=column.name, type=column.type, description=column.description)
+                dg.TableColumn(name=column.name, type=column.type, description=told(column))
                 for column in table.columns
             ]
         ),

@@ -23,6 +23,7 @@ ASSET_ROOMS = [
     "trials",
     "partitions",
     "project",
+    "tables_page",
     "provenance",
     "resources",
     "metadata",

@@ -16,7 +16,8 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from lt4rec_core.data.duck import first_line, quoted
+from lt4rec_core.data.duck import first_line, literal, quoted
+from lt4rec_core.data.hints import explained, named
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.errors import LakeError, QueryError
 
@@ -90,7 +91,7 @@ def refresh(
             "Set LT4REC_HOME to the home you mean, or fill it first: lt4rec backfill."
         )
     if unknown := sorted(set(wanted) - set(names)):
-        raise QueryError(f"there is no table {', '.join(unknown)}; there are: {', '.join(names)}.")
+        raise QueryError(named(unknown[0], names))
     for name in names:
         try:
             dataset = _at(lake, name, wanted.get(name), as_of).to_pyarrow_dataset()
@@ -99,7 +100,7 @@ def refresh(
         con.register(f"lake {name}", dataset)
         _create_view(con, name, f"select * from {quoted(f'lake {name}')}")
     for path in sorted(lake.views.glob("*.sql")):
-        _create_view(con, path.stem, path.read_text(encoding="utf-8"))
+        _create_analysts_view(con, path.stem, path.read_text(encoding="utf-8"))
 
 
 def _at(lake: Lake, name: str, version: int | None, as_of: datetime | None) -> DeltaTable:
@@ -167,12 +168,22 @@ def _utc(at: datetime) -> datetime:
 def _create_view(con: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
     group, _, view = name.partition(".")
     con.execute(f"create schema if not exists {quoted(group)}")
+    con.execute(f"create or replace view {quoted(group)}.{quoted(view)} as {select}")
+
+
+def _create_analysts_view(con: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
+    """A view of ``sql/views``; where this lake lacks what it reads, one that says so to whoever asks it.
+
+    It must not keep people from all the others.
+    """
     try:
-        con.execute(f"create or replace view {quoted(group)}.{quoted(view)} as {select}")
+        _create_view(con, name, select)
     except duckdb.Error as error:
-        raise LakeError(
-            f"the view {name} cannot be made: {first_line(error)}. Its SQL lies in the lake."
-        ) from error
+        why = (
+            f"the view {name} cannot be made from this lake: {first_line(error)}. "
+            "Prepare the home with the code that wrote the view: any 'lt4rec backfill' does"
+        )
+        _create_view(con, name, f"select 1 as unmade where error({literal(why)})")
 
 
 def query(con: duckdb.DuckDBPyConnection, text: str) -> duckdb.DuckDBPyRelation:
@@ -202,13 +213,5 @@ def query(con: duckdb.DuckDBPyConnection, text: str) -> duckdb.DuckDBPyRelation:
         relation = con.sql(text)
         relation.execute()
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        hint = "'show all tables' lists what there is."
-        if "Could not open Parquet" in str(error):
-            hint = "That file of the lake is damaged: materialise the day it holds again, which replaces it."
-        if ".parquet" in str(error) and "no such file" in str(error).lower():
-            hint = (
-                "A vacuum has removed this version's files: connect again, or choose a newer version. "
-                "If it is the newest, the file was lost: materialise its day again."
-            )
-        raise QueryError(f"the query fails: {first_line(error)}. {hint}") from error
+        raise explained(con, text, error) from error
     return relation

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from lt4rec_core.data.dictionary import told
 from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.data.duck import connect_scratch, first_line, quoted, stream
 from lt4rec_core.data.lock import locked
@@ -37,7 +38,7 @@ from lt4rec_core.data.staging import (
 )
 from lt4rec_core.errors import LakeConflictError, LakeError
 
-__all__ = ["Lake", "Published", "Snapshot", "Staged"]
+__all__ = ["Lake", "Published", "Snapshot", "Staged", "connect"]
 
 KEY = "lt4rec.key"
 KEEP_LOG = ("delta.enableExpiredLogCleanup", "false")
@@ -64,6 +65,23 @@ class Published:
     n_rows: int
     digest: str = ""
     """Of its rows: the same rows published again have the same."""
+
+
+def connect(home: str | Path | None = None, **when: Any) -> duckdb.DuckDBPyConnection:
+    """Open the lake for reading, as analysts do: ``lake.connect().sql("from samples.clicks").df()``.
+
+    One view ``group.name`` per table, and those of ``sql/views``: a snapshot, whatever is committed later.
+
+    Args:
+        home: whose lake; None: that of LT4REC_HOME, or ``.lt4rec``.
+        when: ``as_of`` a time, or ``versions`` of tables; see ``analyst.connect``.
+
+    Raises:
+        LakeError, QueryError: as ``analyst.connect``.
+    """
+    from lt4rec_core.data import analyst  # it stands below, and this is only its short name
+
+    return analyst.connect(home or os.environ.get("LT4REC_HOME") or ".lt4rec", **when)
 
 
 class Lake:
@@ -108,7 +126,7 @@ class Lake:
             try:
                 DeltaTable.create(
                     str(path),
-                    pa.schema([f.with_metadata({"comment": c.description}) for f, c in fields]),
+                    pa.schema([f.with_metadata({"comment": told(c)}) for f, c in fields]),
                     mode="ignore",
                     partition_by=["dt"],
                     name=table.table,

@@ -1,5 +1,9 @@
+import csv
+import io
 import json
+from datetime import date
 
+import pyarrow.parquet as pq
 import pytest
 
 from lt4rec_assets.cli import main
@@ -37,6 +41,97 @@ def test_sql_prints_csv_and_json(filled, in_home, capsys):
     assert capsys.readouterr().out == "first_day,one\n2026-01-05,1\n"
     main(["sql", query, "--format", "json"])
     assert json.loads(capsys.readouterr().out) == {"first_day": "2026-01-05", "one": 1}
+
+
+def test_the_query_may_stand_in_a_file_or_come_from_standard_input(
+    filled, in_home, tmp_path, monkeypatch, capsys
+):
+    in_home(filled.project.settings.home)
+    path = tmp_path / "question.sql"
+    path.write_text("-- How many?\nselect count(distinct dt) as days\nfrom training.samples;\n")
+
+    assert main(["sql", "--file", str(path), "--format", "csv"]) == 0
+    assert capsys.readouterr().out == "days\n5\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(path.read_text()))
+    assert main(["sql", "-", "--format", "csv"]) == 0
+    assert capsys.readouterr().out == "days\n5\n"
+    assert main(["sql", "--file", str(tmp_path / "nothing.sql")]) == 2
+    assert "cannot read the query from" in capsys.readouterr().err
+
+
+def test_a_file_is_written_in_the_format_that_its_name_says(filled, in_home, tmp_path, capsys):
+    in_home(filled.project.settings.home)
+    query = "select dt, n_impressions from samples.funnel_over_time order by dt"
+
+    for name in ("a.parquet", "a.csv", "a.jsonl", "a.txt"):
+        assert main(["sql", query, "--out", str(tmp_path / name)]) == 0
+    assert capsys.readouterr().out == ""
+
+    assert pq.read_table(tmp_path / "a.parquet")["dt"].to_pylist()[0] == date(2026, 1, 5)
+    assert (tmp_path / "a.csv").read_text().splitlines()[0] == "dt,n_impressions"
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 5
+    assert "n_impressions" in (tmp_path / "a.txt").read_text()
+
+
+def test_parquet_goes_into_a_pipe_and_not_onto_a_terminal(filled, in_home, monkeypatch, capsysbinary):
+    in_home(filled.project.settings.home)
+
+    assert main(["sql", "select 1 as one", "--format", "parquet"]) == 0
+    assert pq.read_table(io.BytesIO(capsysbinary.readouterr().out)).to_pylist() == [{"one": 1}]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["sql", "select 1 as one", "--format", "parquet"]) == 2
+    assert b"a terminal cannot show Parquet" in capsysbinary.readouterr().err
+
+
+def test_an_answer_is_not_written_into_the_lake(filled, in_home, capsys):
+    home = filled.project.settings.home
+    in_home(home)
+    before = sorted(home.rglob("*"))
+
+    assert main(["sql", "select 1 as one", "--out", str(home / "lake" / "samples" / "x.csv")]) == 2
+    assert "lies in the lake" in capsys.readouterr().err
+    assert sorted(home.rglob("*")) == before
+
+
+def test_what_is_not_there_is_answered_with_what_is(filled, in_home, capsys):
+    in_home(filled.project.settings.home)
+
+    assert main(["sql", "from evaluation.daily_metric"]) == 2
+    error = capsys.readouterr().err
+    assert "no table or view evaluation.daily_metric. Did you mean evaluation.daily_metrics" in error
+    assert "samples.rejected_by_reason" in error
+    assert main(["sql", "select nothing from samples.clicks"]) == 2
+    assert "'lt4rec sql --describe samples.clicks' lists its columns" in capsys.readouterr().err
+
+
+def test_an_answer_without_a_row_says_which_asset_to_materialise(filled, in_home, capsys):
+    in_home(filled.project.settings.home)
+
+    assert main(["sql", "from experiments.variant_comparison", "--format", "csv"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("dt,variant")
+    assert said.err == (
+        "lt4rec: no row, since experiments.offline_comparison has none. "
+        "Materialise experiments/offline_comparison: lt4rec race, or the UI.\n"
+    )
+    assert main(["sql", "from samples.clicks where user_id = 'nobody'"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_tables_and_views_are_described_with_types_and_units(filled, in_home, capsys):
+    in_home(filled.project.settings.home)
+
+    assert main(["sql", "--describe"]) == 0
+    every = capsys.readouterr().out
+    assert all(file.table in every for file in filled.project.lake_tables)
+    assert main(["sql", "--describe", "samples.clicks"]) == 0
+    assert "play_ms      bigint     ms    how long it played" in capsys.readouterr().out
+    assert main(["sql", "--describe", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == sum(len(file.columns) for file in filled.project.lake_tables)
+    assert all(row["description"] for row in rows)
+    assert main(["sql", "--describe", "click"]) == 2
+    assert "Did you mean samples.clicks" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -83,6 +178,13 @@ def test_a_day_is_shown_as_it_was_at_a_version_or_a_time(filled, in_home, capsys
     assert capsys.readouterr().out == "n\n0\n"
     assert main(["sql", count, "--as-of", "2020-01-01T00:00+08:00", "--format", "csv"]) == 0
     assert capsys.readouterr().out == "n\n0\n"
+
+
+def test_one_of_query_file_and_describe_is_asked_for(capsys):
+    for wrong in ([], ["select 1", "--file", "x.sql"], ["--file", "x.sql", "--describe"]):
+        with pytest.raises(SystemExit):
+            main(["sql", *wrong])
+        assert "error:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

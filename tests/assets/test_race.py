@@ -38,6 +38,18 @@ def test_analysts_read_the_comparison_in_the_lake(raced):
     assert all(abs(value - reference - difference) < 1e-12 for *_, value, difference, reference in found)
 
 
+def test_analysts_compare_the_variants_in_one_view(raced):
+    found = raced.ask(
+        "select variant, ctr_verdict, cvr_verdict, n_seeds from experiments.variant_comparison "
+        "order by variant"
+    )
+
+    assert found[0] == ("base_ctr", "reference", None, 2)
+    assert found[1] == ("base_cvr", None, "reference", 2)
+    assert [(row[0], row[3]) for row in found[2:]] == [("s_weight", 2)]
+    assert {*found[2][1:3]} <= {"better", "worse", "level"}
+
+
 def test_the_scarcity_curve_has_every_share(raced):
     shares = raced.ask("select distinct label_share from experiments.label_scarcity order by 1")
 

@@ -6,6 +6,7 @@ import pytest
 
 from lt4rec_core.data.analyst import commits, connect, query, refresh
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.lake import connect as connect_lake
 from lt4rec_core.data.sqlfile import read_sql_file
 from lt4rec_core.data.vacuum import vacuum
 from lt4rec_core.errors import LakeError, QueryError
@@ -55,6 +56,25 @@ def test_a_view_without_storage_is_there_beside_the_tables(lake):
     put(lake, "a", "b")
 
     assert query(connect(lake.home), "select user_id from samples.others").fetchall() == [("b",)]
+
+
+def test_lake_connect_is_the_short_way_and_finds_the_home_of_the_environment(lake, monkeypatch):
+    put(lake, "a")
+    monkeypatch.setenv("LT4REC_HOME", str(lake.home))
+
+    assert connect_lake().sql("select user_id from samples.clicks").fetchall() == [("a",)]
+    assert connect_lake(lake.home, versions={"samples.clicks": 0}).sql("from samples.clicks").fetchall() == []
+
+
+def test_a_view_that_this_lake_cannot_make_says_so_and_keeps_nobody_from_the_others(lake):
+    put(lake, "a")
+    (lake.views / "samples.newer.sql").write_text("select dt from tickets.search_rounds")
+    con = connect(lake.home)
+
+    assert query(con, "select user_id from samples.clicks").fetchall() == [("a",)]
+    for text in ("from samples.newer", "select count(*) from samples.newer"):
+        with pytest.raises(QueryError, match=r"view samples\.newer cannot be made.*search_rounds"):
+            query(con, text)
 
 
 def test_a_connection_keeps_its_snapshot_until_it_is_refreshed(lake):
@@ -259,7 +279,7 @@ def test_commits_say_which_day_they_wrote_and_how_much(repaired):
     [
         ({"samples.clicks": 3}, r"samples\.clicks has no version 3; it has 0 to 2"),
         ({"samples.clicks": -1}, "has no version -1"),
-        ({"samples.nothing": 1}, r"there is no table samples\.nothing; there are: samples\.clicks"),
+        ({"samples.nothing": 1}, r"no table or view samples\.nothing\. There are: samples\.clicks"),
     ],
 )
 def test_a_version_that_is_not_there_is_named(repaired, versions, message):
