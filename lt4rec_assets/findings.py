@@ -36,7 +36,7 @@ def publish_comparison(research: Research, lake: Lake) -> dict[str, Any]:
     rows = comparison_rows(research.split.test[-1], research.compare(1.0, cells), cells)
     shown = ("variant", "metric", "value", "reference_value", "difference", "relative", "ci_low", "ci_high")
     return {
-        **_publish(research, lake, COMPARISON, rows, research.split.test[-1]),
+        **publish_rows(research, lake, COMPARISON, rows, research.split.test[-1]),
         "table_2": markdown_table([{c: row[c] for c in (*shown, "p_holm", "density_cvr")} for row in rows]),
         "rows_not_complete": ", ".join(missing) or "none",
     }
@@ -60,7 +60,7 @@ def publish_scarcity(research: Research, lake: Lake) -> dict[str, Any]:
             rows += comparison_rows(research.split.test[-1], compared, cells[share], label_share=share)
     shown = ("label_share", "variant", "metric", "value", "relative", "ci_low", "ci_high", "p_holm")
     return {
-        **_publish(research, lake, SCARCITY, rows, research.split.test[-1]),
+        **publish_rows(research, lake, SCARCITY, rows, research.split.test[-1]),
         "curve": picture(scarcity_curve(cells), "error against the share of CVR labels that is left"),
         "table": markdown_table([{c: row[c] for c in shown} for row in rows]),
         "cells_not_complete": ", ".join(missing) or "none",
@@ -85,7 +85,7 @@ def publish_ablations(
         rows += [{"dt": day, **asdict(each)} for each in found]
     shown = ("variant", "change", "metric", "value", "difference", "ci_low", "ci_high")
     return {
-        **_publish(research, lake, ABLATIONS, rows, day),
+        **publish_rows(research, lake, ABLATIONS, rows, day),
         "table": markdown_table([{c: row[c] for c in shown} for row in rows]),
     }
 
@@ -152,9 +152,10 @@ def _values(cells: Sequence[Cell], name: str, metric: str) -> list[float]:
     return [cell.metrics[metric] for cell in cells if cell.variant == name and metric in cell.metrics]
 
 
-def _publish(
+def publish_rows(
     research: Research, lake: Lake, table: str, rows: list[dict[str, Any]], day: date
 ) -> dict[str, Any]:
+    """Replace what an experiment's table holds of a day; the numbers of the materialisation."""
     file = next(each for each in research.learning.project.records if each.table == table)
     found = rows_table(file, rows)
     published = lake.publish(lake.stage(table, day, found.to_reader()))

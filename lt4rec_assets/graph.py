@@ -11,6 +11,7 @@ from lt4rec_assets.defs import (
     experiments,
     features,
     models,
+    online,
     samples,
     serving,
     source,
@@ -45,7 +46,8 @@ def build_graph(project: Project) -> dg.Definitions:
     with beta_features():
         assets = [asset for group in GROUPS for asset in group.assets(project)]
         # Experiments cost hours: they run when somebody asks for them, never by themselves.
-        assets = labelled(project, [*automated(project, assets), *experiments.assets(project)])
+        asked_for = [*experiments.assets(project), *online.assets(project)]
+        assets = labelled(project, [*automated(project, assets), *asked_for])
     return dg.Definitions(
         assets=assets,
         resources={

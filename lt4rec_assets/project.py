@@ -41,6 +41,8 @@ RECORDS = (
     "experiments.offline_comparison",
     "experiments.label_scarcity",
     "experiments.ablations",
+    "experiments.online_simulation",
+    "experiments.online_exponents",
 )
 """What is written down beside the daily tables."""
 

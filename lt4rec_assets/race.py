@@ -15,6 +15,7 @@ import dagster as dg
 
 from lt4rec_assets.backfill import QUIET, is_interrupt, reason_of
 from lt4rec_assets.defs.experiments import ABLATIONS, COMPARISON, RUN, SCARCITY, TUNED
+from lt4rec_assets.defs.online import ONLINE
 from lt4rec_assets.graph import build_graph
 from lt4rec_assets.home import prepare_home
 from lt4rec_assets.outcome import Cell as Partition
@@ -39,6 +40,7 @@ def run_race(
     workers: int = 1,
     tables: bool = True,
     ablate: Sequence[str] = (),
+    online: bool = False,
 ) -> Outcome:
     """Tune and run rows, then write the tables over all finished cells.
 
@@ -51,6 +53,7 @@ def run_race(
             searched with their settings.
         tables: whether to write the tables at the end.
         ablate: run no cell, but take these rows apart on the validation days.
+        online: run no cell, but Table 3: policies in the simulator and on logged days.
 
     Raises:
         ConfigError: an unknown row or share, or no last day.
@@ -73,6 +76,9 @@ def run_race(
         race = RaceRun(project, instance, say)
         if ablate:
             race.ablations(ablate)
+        if online:
+            race.online()
+        if ablate or online:
             return race.outcome
         if workers == 1:
             race.cells(cells)
@@ -124,6 +130,10 @@ class RaceRun:
     def ablations(self, rows: Sequence[str]) -> None:
         """Rows with one thing changed."""
         self._run(ABLATIONS, None, "ablations", {"rows": list(rows)})
+
+    def online(self) -> None:
+        """Table 3 over the race's rows and seeds."""
+        self._run(ONLINE, None, "online simulation")
 
     def _elsewhere(self, row: str, shares: str) -> int:
         command = [sys.executable, "-m", "lt4rec_assets.cli", "race", "--rows", row, "--shares", shares]

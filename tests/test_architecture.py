@@ -34,6 +34,7 @@ ASSET_ROOMS = [
     "learning",
     "research",
     "findings",
+    "online",
     "defs",
     "schedule",
     "graph",

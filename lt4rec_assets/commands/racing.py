@@ -33,6 +33,11 @@ def add_race(commands: "Commands") -> None:
         metavar="A,B",
         help="take these rows apart on the validation days",
     )
+    race.add_argument(
+        "--online",
+        action="store_true",
+        help="Table 3: let policies rank for simulated users, and measure them on the logged test days",
+    )
     race.set_defaults(run=_race)
 
 
@@ -66,6 +71,7 @@ def _race(args: argparse.Namespace) -> int:
         workers=args.workers,
         tables=not args.cells_only,
         ablate=args.ablate,
+        online=args.online,
     )
     for line in closing_lines(outcome):
         say(line)

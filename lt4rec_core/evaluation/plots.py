@@ -153,6 +153,25 @@ def scarcity_picture(
     return _png(figure, all_axes[0], legend="outside")
 
 
+def exponents_picture(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    title: str = "View time against one exponent of Eq. 3, the others at 1",
+) -> bytes:
+    """What the exponents of the rank score are worth: a panel per exponent, a line per policy.
+
+    Args:
+        panels: exponent to policy to its values and the view time at each, in seconds per request.
+        title: what is shown.
+    """
+    figure, all_axes = _panels(len(panels), title)
+    for axes, (exponent, lines) in zip(all_axes, panels.items(), strict=True):
+        for (name, (x, y)), colour in zip(lines.items(), _colours(), strict=False):
+            axes.plot(x, y, marker="o", markersize=4, color=colour, label=name)
+        axes.set_xlabel(f"exponent {exponent}")
+        axes.set_ylabel("view time, seconds per request")
+    return _png(figure, all_axes[0], legend="outside")
+
+
 def _colours() -> Iterable[str]:
     while True:
         yield from COLOURS

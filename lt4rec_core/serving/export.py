@@ -81,7 +81,7 @@ def draft(
         "day": day.isoformat(),
         "model": digest,
         "settings": chain.settings,
-        "features": _described(chain.catalogue),
+        "features": described(chain.catalogue),
         "first_values": state.first_values,
         "time_zone": time_zone,
     }
@@ -122,8 +122,8 @@ def served_folder(home: str | Path, before: date | None = None) -> Path | None:
     return newest[2] if newest else None
 
 
-def _described(catalogue: FeatureCatalogue) -> list[dict[str, Any]]:
-    """The catalogue as JSON has it; ``Ranker`` reads it back."""
+def described(catalogue: FeatureCatalogue) -> list[dict[str, Any]]:
+    """A catalogue as JSON has it; ``Ranker`` reads it back."""
     return [
         {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(feature).items()}
         for feature in catalogue.features

@@ -41,6 +41,19 @@ class Ranked:
     """Each task's prediction."""
 
 
+def rank_score(
+    p_ctr: np.ndarray, p_cvr: np.ndarray, seconds: np.ndarray, a: float = 1, b: float = 1, c: float = 1
+) -> np.ndarray:
+    """``pCTR^a * pCVR^b * video_length^c`` (paper, Eq. 3) of each candidate, whatever the shape."""
+    score: np.ndarray = p_ctr**a * p_cvr**b * seconds**c
+    return score
+
+
+def best_first(scores: np.ndarray) -> np.ndarray:
+    """Positions along the last axis, the largest score first; equal ones keep their order."""
+    return np.argsort(-scores, axis=-1, kind="stable")
+
+
 class Ranker:
     """Scores users and videos for all tasks in one pass, and ranks by Eq. 3."""
 
@@ -58,7 +71,8 @@ class Ranker:
         settings = told["settings"]
         network = from_mapping(NetworkConfig, settings["network"], where="the ranker's [network]")
         tasks = [task["name"] for task in settings["tasks"]]
-        generator = initial_generator(settings["seed"], settings["restart"], settings["kind"], "shared")
+        drawn_for = settings.get("member", "shared")
+        generator = initial_generator(settings["seed"], settings["restart"], settings["kind"], drawn_for)
         # The front only: one neuron stands where training has the trunk. First values do not depend on it.
         front = SharedNet(self.catalogue, tasks, replace(network, hidden=(1,)), generator)
         if modelfile.tensors_digest({"shared": front.table}) != told["first_values"]:
@@ -167,8 +181,8 @@ class Ranker:
         scores, seconds = self.score_candidates(user_id, video_ids, context)
         if not len(video_ids):
             return []
-        value = scores["ctr"] ** a * scores["cvr"] ** b * seconds**c
-        best = np.argsort(-value, kind="stable")[:k]
+        value = rank_score(scores["ctr"], scores["cvr"], seconds, a, b, c)
+        best = best_first(value)[:k]
         return [
             Ranked(
                 str(video_ids[i]),

@@ -2,6 +2,8 @@
 
 All tasks share one list of weights, those that any of them keeps; each task's mask is a string of bits over
 the whole trunk. Two tickets of 20 % need between 20 and 36 % of one dense trunk, and two bits per weight.
+
+Hard sharing has a trunk for each task instead: each is stored whole, under ``own/``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ from torch import Tensor
 from lt4rec_core.errors import ModelStoreError
 from lt4rec_core.model.masks import Mask, Masks
 from lt4rec_core.model.network import SharedNet
+from lt4rec_core.model.towers import HardSharingNet
 from lt4rec_core.serving.compact import Layer, layers_of
 
 
@@ -21,17 +24,20 @@ def pack_trunk(net: SharedNet, masks: Masks) -> dict[str, Tensor]:
     """The trunk as flat tensors.
 
     Args:
-        net: the shared network.
+        net: the shared network, or one of hard sharing.
         masks: per task; None (or no entry) is dense.
 
     Returns:
         ``trunk/values`` (kept by any task, layer by layer), ``trunk/biases``, per masked task
         ``trunk/mask/<task>`` (bits over all weights) and, where neurons were removed,
-        ``trunk/bias_mask/<task>``; per task ``logits/<task>`` (its weights, then its bias).
+        ``trunk/bias_mask/<task>``; per task ``logits/<task>`` (its weights, then its bias). Of hard sharing
+        ``trunk/own/<task>/values`` and ``/biases`` in place of the first two.
 
     Raises:
         ModelStoreError: a weight that a task sees is NaN or infinite.
     """
+    if isinstance(net, HardSharingNet):
+        return _pack_own(net)
     tensors, kept = {}, None
     for task in net.tasks:
         mask = masks.get(task)
@@ -42,13 +48,28 @@ def pack_trunk(net: SharedNet, masks: Masks) -> dict[str, Tensor]:
             tensors[f"trunk/mask/{task}"] = torch.from_numpy(np.packbits(flat))
             if any(name.endswith("bias") for name in mask):
                 tensors[f"trunk/bias_mask/{task}"] = torch.from_numpy(np.packbits(_bits(net, mask, "bias")))
-        logit: Any = net.logits[task]
-        tensors[f"logits/{task}"] = torch.cat([logit.weight.detach().flatten(), logit.bias.detach()])
+        tensors[f"logits/{task}"] = _logit(net, task)
     weights = torch.cat([weight.detach().flatten() for weight in net.trunk_weights().values()])
     tensors["trunk/values"] = weights[torch.from_numpy(kept)]
     biases: list[Tensor] = [layer.bias for layer in net.trunk]  # type: ignore[misc]
     tensors["trunk/biases"] = torch.cat([bias.detach() for bias in biases])
     return tensors
+
+
+def _pack_own(net: HardSharingNet) -> dict[str, Tensor]:
+    tensors = {}
+    for task in net.tasks:
+        trunk: Any = net.trunks[task]
+        layers_of(trunk, net.logits[task], None)  # type: ignore[arg-type]  # refuses NaN, by layer
+        tensors[f"trunk/own/{task}/values"] = torch.cat([one.weight.detach().flatten() for one in trunk])
+        tensors[f"trunk/own/{task}/biases"] = torch.cat([one.bias.detach() for one in trunk])
+        tensors[f"logits/{task}"] = _logit(net, task)
+    return tensors
+
+
+def _logit(net: SharedNet, task: str) -> Tensor:
+    logit: Any = net.logits[task]
+    return torch.cat([logit.weight.detach().flatten(), logit.bias.detach()])
 
 
 def _bits(net: SharedNet, mask: Mask | None, kind: str) -> np.ndarray:
@@ -79,13 +100,15 @@ def unpack_trunk(
     try:
         keep = {task: _unpacked(tensors.get(f"trunk/mask/{task}"), n_weights) for task in tasks}
         keep_bias = {task: _unpacked(tensors.get(f"trunk/bias_mask/{task}"), n_biases) for task in tasks}
-        either = np.logical_or.reduce(list(keep.values()))
+        is_shared = "trunk/values" in tensors
         shared = np.zeros(n_weights, dtype=np.float32)
-        shared[either] = tensors["trunk/values"].numpy()
-        biases = tensors["trunk/biases"].numpy()
+        if is_shared:
+            shared[np.logical_or.reduce(list(keep.values()))] = tensors["trunk/values"].numpy()
         heads = {}
         for task in tasks:
-            flat = np.where(keep[task], shared, 0).astype(np.float32)
+            all_weights = shared if is_shared else tensors[f"trunk/own/{task}/values"].numpy()
+            biases = tensors["trunk/biases" if is_shared else f"trunk/own/{task}/biases"].numpy()
+            flat = np.where(keep[task], all_weights, 0).astype(np.float32)
             bias = np.where(keep_bias[task], biases, 0).astype(np.float32)
             layers, at, at_bias = [], 0, 0
             for m, n in shapes:

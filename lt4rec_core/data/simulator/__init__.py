@@ -1,8 +1,8 @@
 """A video platform whose true click and watch probabilities are known.
 
 Reading order: ``settings`` (what can be set), ``world`` (what lasts), ``population`` (users and videos),
-``behaviour`` (the truth), ``impressions`` (the log), ``report`` (the figures it is calibrated to). This
-file is what the ``[generator]`` of a source has to offer.
+``behaviour`` (the truth), ``impressions`` (the log), ``requests`` (users who ask a ranker and react to it),
+``report`` (the figures it is calibrated to). This file is what the ``[generator]`` of a source has to offer.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from lt4rec_core.data.simulator.impressions import impressions_on
 from lt4rec_core.data.simulator.population import Users, Videos, users_on, videos_on
+from lt4rec_core.data.simulator.requests import Reactions, Requests, draw_requests
 from lt4rec_core.data.simulator.settings import SimulatorSettings
 from lt4rec_core.data.simulator.world import CATEGORIES, TAGS_PER_CATEGORY, TITLE_STYLES, USER_ATTRIBUTES
 
-__all__ = ["SimulatorSettings", "default_days", "generate"]
+__all__ = ["Reactions", "Requests", "SimulatorSettings", "default_days", "draw_requests", "generate"]
 
 _FIRST_DAY = date(2026, 1, 5)  # a Monday
 _N_DAYS = 14

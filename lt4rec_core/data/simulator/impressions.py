@@ -98,6 +98,11 @@ def n_impressions(settings: SimulatorSettings, day: date) -> int:
     return max(1, round(settings.impressions_per_day * _WEEKDAY_VOLUME[day.weekday()]))
 
 
+def hour_volume(day: date) -> tuple[int, ...]:
+    """How the sessions of a day spread over its 24 hours, up to a factor."""
+    return _HOUR_VOLUME["weekend" if day.weekday() >= 5 else "workday"]
+
+
 def impressions_on(
     settings: SimulatorSettings, day: date, users: Users, videos: Videos
 ) -> tuple[pa.Table, pa.Table]:
@@ -134,8 +139,8 @@ def _show(rng: np.random.Generator, n: int, day: date, users: Users, videos: Vid
     session = np.repeat(np.arange(n_sessions), lengths)
     first = (ends - lengths)[session]  # row in which the session of each row begins
 
-    hours = _HOUR_VOLUME["weekend" if day.weekday() >= 5 else "workday"]
-    start_ms = ((choose(rng, hours, n_sessions) + rng.random(n_sessions)) * 3_600_000).astype(np.int64)
+    hours = choose(rng, hour_volume(day), n_sessions) + rng.random(n_sessions)
+    start_ms = (hours * 3_600_000).astype(np.int64)
     gap_ms = _SHORTEST_GAP_MS + (_MEAN_EXTRA_GAP_MS * rng.standard_exponential(n)).astype(np.int64)
     elapsed_ms = np.cumsum(gap_ms)
     of_day_ms = start_ms[session] + elapsed_ms - elapsed_ms[first]

@@ -24,7 +24,7 @@ N_DIMENSIONS = 4
 N_TRAITS = (3, N_DIMENSIONS + 1)
 
 # One stream of random numbers per purpose, so that none of them shifts another.
-WORLD_STREAM, USER_STREAM, VIDEO_STREAM, VISIT_STREAM, IMPRESSION_STREAM = range(5)
+WORLD_STREAM, USER_STREAM, VIDEO_STREAM, VISIT_STREAM, IMPRESSION_STREAM, REQUEST_STREAM = range(6)
 
 # Each value of an attribute, and how common it is.
 # fmt: off

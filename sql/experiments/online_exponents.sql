@@ -1,0 +1,17 @@
+-- What the exponents of Eq. 3 do: policies in the simulator's world at a grid of a, b and c.
+--
+-- A header without a statement: Python fills this table, for sources whose users can be simulated.
+--
+-- grain:   one policy and one setting of the exponents
+-- key:     policy, a, b, c
+-- columns:
+--   dt                  date     last test day
+--   policy              varchar  as in experiments.online_simulation
+--   a                   double   exponent of pCTR
+--   b                   double   exponent of pCVR
+--   c                   double   exponent of the video's length
+--   n_seeds             bigint   fits, each with requests of its own
+--   view_time           double   seconds watched per request
+--   expected_view_time  double   the same by the true probabilities, without the luck of the draws
+--   ctr                 double   clicks per video shown
+--   cvr                 double   mean watch ratio of the clicks

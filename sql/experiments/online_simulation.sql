@@ -1,0 +1,27 @@
+-- Table 3 of the paper: policies that rank by Eq. 3, in the simulator's world and on the logged test days.
+--
+-- A header without a statement: Python fills this table. Every policy meets the same requests and the same
+-- users' draws, so differences are paired. A source that replays logs has only the logged metrics.
+--
+-- grain:   one policy and one metric, with a = b = c = 1 as in the paper
+-- key:     data, metric, policy
+-- columns:
+--   dt               date     last test day
+--   data             varchar  simulated: users of the simulator react to the ranking; logged: the test days
+--   metric           varchar  see docs/SERVING.md; view_time is in seconds per request
+--   policy           varchar  as the paper writes it; oracle ranks by the truth, random by lot
+--   ctr_row          varchar  row of the race whose pCTR ranks; NULL for oracle and random
+--   cvr_row          varchar  row of the race whose pCVR ranks; NULL for oracle and random
+--   n_seeds          bigint   pairs behind the difference: a seed is a fit of every row and its own requests
+--   value            double   mean over seeds
+--   value_low        double   lower end of the 95 % interval of the value, over users
+--   value_high       double   its upper end
+--   reference        varchar  policy it is compared with: the single-task models
+--   reference_value  double   the reference's mean
+--   difference       double   value less the reference's
+--   relative         double   difference as a share of the reference's value
+--   ci_low           double   lower end of the 95 % t interval of the difference, over seeds
+--   ci_high          double   its upper end
+--   p_value          double   of no difference, over seeds, unadjusted
+--   user_low         double   lower end of the 95 % interval of the difference, over users
+--   user_high        double   its upper end
