@@ -1,6 +1,6 @@
 """Group ``serving``: the day's model as a compact ranker, and whether it goes into use."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lt4rec_core.data.lake import Lake
     from lt4rec_core.serving.export import Draft
     from lt4rec_core.serving.latency import Latency
-    from lt4rec_core.serving.promotion import Decision, Scores
+    from lt4rec_core.serving.promotion import Decision, Review, Scores
+    from lt4rec_core.serving.shelf import Shelved
     from lt4rec_core.training.store import ModelStore
 
 RANKER = dg.AssetKey(["serving", "ranker"])
@@ -77,6 +78,7 @@ def _ranker(project: Project) -> dg.AssetsDefinition:
             opened, models = lake.open(project), store.open()
             made = _Export(project, opened, models, day, context)
             digest = made.publish()
+            made.prune()
             record_audit(opened, NAME, day, [made.result], run_id=context.run.run_id, is_gate=False)
             served = made.served_day()
         return dg.MaterializeResult(
@@ -86,7 +88,7 @@ def _ranker(project: Project) -> dg.AssetsDefinition:
                     check_name=PROMOTION,
                     passed=made.decision.promoted,
                     severity=dg.AssetCheckSeverity.WARN,
-                    description=f"{made.decision.reason}. In use: {served}.",
+                    description=f"{made.told}. In use: {served}.",
                     metadata={"rules": _rules(made.decision)},
                 )
             ],
@@ -104,7 +106,8 @@ class _Export:
         from lt4rec_core.serving import latency
         from lt4rec_core.serving.entities import read_entities
         from lt4rec_core.serving.export import draft
-        from lt4rec_core.serving.promotion import DayRows, decide
+        from lt4rec_core.serving.promotion import DayRows, decide, review
+        from lt4rec_core.serving.shelf import standing
 
         self.project, self.models, self.day, self._log = project, models, day, context.log
         learning, config = Learning.of(project), project.settings.serving
@@ -114,36 +117,34 @@ class _Export:
         self.draft: Draft = draft(models, chain, day, entities, project.source.time_zone)
         samples, self.read[SAMPLES] = learning.samples(lake, day, day, keep=("user_id",))
         measured, model = _measured(lake, day, len(samples))
+        rows, constant = DayRows.of(samples, _users(samples)), _constant_mse(lake, day)
+        self._stood = standing(project.settings.home, before=day)
+        self.review: Review = review(config, rows, self._scored(samples, measured, model), constant)
+        in_use = self.review.in_use
         self.decision: Decision = decide(
             config,
-            DayRows.of(samples, _users(samples)),
+            rows,
             {MEASURED: measured, NEW: self.draft.ranker.score(samples)},
-            _constant_mse(lake, day),
-            self._in_use(samples, measured, model),
+            constant,
+            (date.fromisoformat(in_use[0][:10]), in_use[1]) if in_use else None,
             seed=day.toordinal(),
         )
         self.latencies: Mapping[int, Latency] = latency.measure(
             self.draft.ranker, samples, config.latency_seconds
         )
 
-    def _in_use(self, samples: Any, measured: "Scores", model: str) -> "tuple[date, Scores] | None":
-        """The ranker in use before this day, and its scores; a damaged one can no longer be compared with."""
-        from lt4rec_core.serving.export import served_folder
+    def _scored(self, samples: Any, measured: "Scores", model: str) -> "Iterator[tuple[str, Scores]]":
+        """The rankers that stand, the one in use first, and their scores; not those that are damaged."""
         from lt4rec_core.serving.ranker import Ranker
-        from lt4rec_core.training.modelfile import read_manifest
 
-        folder = served_folder(self.project.settings.home, before=self.day)
-        if folder is None:
-            return None
-        day = date.fromisoformat(folder.name)
-        try:
-            manifest = read_manifest(folder, f"the ranker of {day}")
-            if manifest and manifest["identity"]["model"] == model:
-                return day, measured  # what was measured is the ranker in use
-            return day, Ranker.load(folder, self.project.source.catalogue).score(samples)
-        except ModelStoreError as error:
-            self._log.warning(f"the ranker in use cannot be compared with: {error}")
-            return None
+        for one in self._stood:
+            try:
+                if one.manifest["identity"]["model"] == model:
+                    yield _name(one), measured  # what was measured is this ranker
+                else:
+                    yield _name(one), Ranker.load(one.folder, self.project.source.catalogue).score(samples)
+            except ModelStoreError as error:
+                self._log.warning(f"the ranker of {one.day} cannot be compared with: {error}")
 
     def publish(self) -> str:
         """Make the ranker exist, with the decision beside it in the same step."""
@@ -158,15 +159,38 @@ class _Export:
                 "rules": rules,
                 "in_use_before": in_use.isoformat() if in_use else None,
             },
+            "withdrawn": [
+                {
+                    "day": one.day.isoformat(),
+                    "digest": one.digest,
+                    "reason": self.review.withdrawn[_name(one)],
+                }
+                for one in self._stood
+                if _name(one) in self.review.withdrawn
+            ],
             "data_versions": self.read,
             "bytes": self.draft.sizes,
             "latency_ms": {str(size): one._asdict() for size, one in self.latencies.items()},
         }
         return publish(self.models, self.draft, beside)
 
+    def prune(self) -> None:
+        """Remove rankers that are older than ``[serving] keep_days``; this one and the one in use stay."""
+        from lt4rec_core.serving.shelf import prune
+
+        settings = self.project.settings
+        if gone := prune(settings.home, settings.serving.keep_days, self.day):
+            self._log.info(f"removed the rankers of {', '.join(map(str, gone))}; [serving] keep_days")
+
+    @property
+    def told(self) -> str:
+        """What was decided: about this ranker, and about earlier ones."""
+        withdrawn = [f"withdrawn: {name}, {reason}" for name, reason in self.review.withdrawn.items()]
+        return ". ".join([self.decision.reason, *withdrawn, *filter(None, [self.review.spared])])
+
     def served_day(self) -> str:
         """Which day's ranker is in use now."""
-        from lt4rec_core.serving.export import served_folder
+        from lt4rec_core.serving.shelf import served_folder
 
         folder = served_folder(self.project.settings.home)
         return folder.name if folder else "none yet"
@@ -180,7 +204,7 @@ class _Export:
             severity="warning",
             passed=decision.promoted,
             observed={f.rule: f.holds for f in decision.findings},
-            message=decision.reason,
+            message=self.told,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -210,6 +234,7 @@ class _Export:
         return {
             "promoted": self.decision.promoted,
             "reason": self.decision.reason,
+            "withdrawn": ", ".join(self.review.withdrawn) or "none",
             **numbers,
             "rules": _rules(self.decision),
             "layers": markdown_table(layers),
@@ -243,6 +268,11 @@ def _constant_mse(lake: "Lake", day: date) -> float | None:
     rows = lake.open(METRICS, day, day, ["model", "task", "metric", "slice", "value"]).read_all().to_pylist()
     wanted = {"model": "constant", "task": "cvr", "metric": "mse", "slice": "all"}
     return next((row["value"] for row in rows if wanted.items() <= row.items()), None)
+
+
+def _name(one: "Shelved") -> str:
+    """Two chains may each have a ranker of a day."""
+    return f"{one.day} {one.digest[:8]}"
 
 
 def _users(samples: Any) -> list[str]:

@@ -20,8 +20,9 @@ from lt4rec_core.experiments.records import Frozen
 from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.variants import VARIANTS, get_variants
 from lt4rec_core.serving.entities import SIDES, Entities
-from lt4rec_core.serving.export import KIND, described
+from lt4rec_core.serving.export import described
 from lt4rec_core.serving.ranker import Ranker
+from lt4rec_core.serving.shelf import KIND
 from lt4rec_core.serving.storage import pack_trunk
 from lt4rec_core.training import modelfile
 from lt4rec_core.training.tickets import initial_generator

@@ -1,9 +1,8 @@
-"""From a day's model to its ranker on disk, and which ranker is in use."""
+"""From a day's model to its ranker on disk."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -12,14 +11,12 @@ from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.config import check
 from lt4rec_core.serving.entities import SIDES, Entities
 from lt4rec_core.serving.ranker import Ranker
+from lt4rec_core.serving.shelf import KIND
 from lt4rec_core.serving.storage import n_bytes, pack_trunk
 from lt4rec_core.serving.trunk import Choice, choose
-from lt4rec_core.training import modelfile
 from lt4rec_core.training.chain import Chain
 from lt4rec_core.training.daily import load_state
 from lt4rec_core.training.store import ModelStore
-
-KIND = "ranker"
 
 
 @dataclass(frozen=True)
@@ -98,28 +95,6 @@ def publish(store: ModelStore, drafted: Draft, beside: Mapping[str, Any]) -> str
     return store.publish(
         KIND, drafted.identity["chain"], day, drafted.tensors, drafted.identity, {**told, **beside}
     )
-
-
-def served_folder(home: str | Path, before: date | None = None) -> Path | None:
-    """The ranker in use: that of the newest day that was promoted, of whatever chain; None without one.
-
-    Of two chains with a promoted ranker of one day it is the one written last.
-
-    Args:
-        home: the home whose rankers are meant.
-        before: only days before this one.
-    """
-    newest: tuple[str, str, Path] | None = None
-    for path in (ModelStore(Path(home)).root / KIND).glob(f"*/*/{modelfile.MANIFEST}"):
-        day = path.parent.name
-        if before is not None and day >= before.isoformat():
-            continue
-        if newest is not None and day < newest[0]:
-            continue
-        manifest = modelfile.read_manifest(path.parent, f"the ranker of {day}") or {}
-        if manifest.get("promotion", {}).get("promoted"):
-            newest = max(newest or ("", "", path.parent), (day, manifest["written_at"], path.parent))
-    return newest[2] if newest else None
 
 
 def described(catalogue: FeatureCatalogue) -> list[dict[str, Any]]:

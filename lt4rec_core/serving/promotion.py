@@ -4,9 +4,11 @@ A new model cannot be measured before its first day has passed. So two models ar
 yesterday's, which never saw them and is the newest that can be measured fairly, and the new one, which
 trained on them. Where the second fails although it has seen the answers, training went wrong. Both must pass
 the floors, and neither may be worse than the ranker in use beyond the interval of the difference.
+
+Rankers that went into use are measured too, by every day that follows: see ``review``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -102,6 +104,46 @@ def decide(
             day, theirs = in_use
             findings += _regressions(config, name, scored, day, rows.scored(theirs), seed)
     return Decision(all(f.holds for f in findings), tuple(findings), in_use[0] if in_use else None)
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a day says of the rankers that stood before it."""
+
+    in_use: tuple[str, Scores] | None
+    """The newest that holds the floors, by its name, with its scores; None without any ranker."""
+    withdrawn: Mapping[str, str]
+    """Those newer than it, by name, and why."""
+    spared: str = ""
+    """Why nothing was withdrawn although floors were missed."""
+
+
+def review(
+    config: ServingConfig, rows: DayRows, rankers: Iterable[tuple[str, Scores]], constant_mse: float | None
+) -> Review:
+    """Hold the floors against the rankers that stand, the one in use first, until one of them passes.
+
+    One that fails is withdrawn where an older one passes. Where none passes the day is at fault, or there is
+    nothing better: all stay, since a ranking below a floor is better than none.
+
+    Args:
+        config: the floors.
+        rows: labels of the day's samples.
+        rankers: name and scores of these samples, the one in use first; read no further than needed.
+        constant_mse: as for ``decide``.
+    """
+    failed: dict[str, str] = {}
+    first: tuple[str, Scores] | None = None
+    for name, scores in rankers:
+        first = first or (name, scores)
+        findings = _floors(config, f"the ranker {name}", rows.scored(scores), constant_mse)
+        reason = "; ".join(finding.message for finding in findings if not finding.holds)
+        if not reason:
+            return Review((name, scores), failed)
+        failed[name] = reason
+    if first is None:
+        return Review(None, {})
+    return Review(first, {}, f"none that stands holds the floors, so none is withdrawn: {failed[first[0]]}")
 
 
 def _floors(

@@ -111,7 +111,7 @@ class Ranker:
         """Read a ranker from its folder; its digest is checked.
 
         Args:
-            path: the folder that holds ``manifest.json``; ``export.served_folder`` finds the one in use.
+            path: the folder that holds ``manifest.json``; ``shelf.served_folder`` finds the one in use.
             catalogue: refuse a ranker of any other.
 
         Raises:

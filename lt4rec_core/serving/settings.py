@@ -21,6 +21,9 @@ class ServingConfig:
     n_replicates: int = 100
     """Bootstrap replicates over users behind that interval."""
 
+    keep_days: int = 30
+    """Days whose rankers are kept, the newest included; the one in use stays however old. 0 keeps all."""
+
     latency_seconds: float = 0.5
     """About how long a day's latencies are measured; 0 measures none."""
 
@@ -39,6 +42,10 @@ class ServingConfig:
             and 20 <= self.n_replicates <= 10_000,
             f"n_replicates is a number from 20 to 10000, got {self.n_replicates!r}.",
         )  # fmt: skip
+        check(
+            isinstance(self.keep_days, int) and not isinstance(self.keep_days, bool) and self.keep_days >= 0,
+            f"keep_days is a number of days, 0 for all, got {self.keep_days!r}.",
+        )
         check(
             isinstance(self.latency_seconds, float) and 0 <= self.latency_seconds < float("inf"),
             f"latency_seconds is a number of seconds, 0 or more, got {self.latency_seconds!r}.",

@@ -1,5 +1,6 @@
 """The ranker as an asset: made every day, promoted or kept back, and what it says then."""
 
+import json
 import shutil
 from datetime import date, timedelta
 
@@ -12,8 +13,9 @@ from lt4rec_assets.defs.serving import RANKER
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.serving.batch import score_day
-from lt4rec_core.serving.export import served_folder
 from lt4rec_core.serving.ranker import Ranker
+from lt4rec_core.serving.shelf import served_folder
+from lt4rec_core.training import modelfile
 from lt4rec_core.training.store import ModelStore
 from tests.assets.conftest import FIRST, LAST, SMALL, Home, make_settings
 
@@ -202,6 +204,42 @@ def test_a_damaged_ranker_in_use_is_told_and_stops_nothing(copied):
     metadata = rank(home, date.fromisoformat("2026-01-08"), date.fromisoformat("2026-01-08"))["2026-01-08"]
 
     assert metadata["promoted"] is True
+
+
+def test_a_ranker_that_a_later_day_measures_below_the_floors_is_withdrawn(copied):
+    home, fourth = copied(), THIRD + timedelta(days=1)
+    rank(home, SECOND, THIRD)
+    turn_upside_down(home, THIRD)
+    assert in_use(home) == THIRD.isoformat()
+    between = copied(NO_FLOORS.replace("auc_floor = 0.0", "auc_floor = 0.51"))
+
+    metadata = rank(between, fourth, fourth)[fourth.isoformat()]
+
+    assert metadata["withdrawn"].startswith(THIRD.isoformat())
+    assert THIRD.isoformat() not in (in_use(between), metadata["served_day"])
+    (manifest,) = (home.project.settings.home / "models" / "ranker").glob(f"*/{fourth}/manifest.json")
+    (withdrawn,) = json.loads(manifest.read_text())["withdrawn"]
+    assert withdrawn["day"] == THIRD.isoformat()
+    assert "floor 0.51" in withdrawn["reason"]
+
+
+def test_old_rankers_are_removed_when_a_day_is_made(copied):
+    home = copied(NO_FLOORS + "keep_days = 2\n")
+
+    rank(home)
+
+    folders = (home.project.settings.home / "models" / "ranker").glob("*/*")
+    assert sorted(path.name for path in folders) == [str(LAST - timedelta(days=1)), str(LAST)]
+
+
+def turn_upside_down(home, day):
+    """A promoted ranker that ranks the wrong way round."""
+    store = ModelStore(home.project.settings.home)
+    (folder,) = store.root.glob(f"ranker/*/{day}")
+    saved = modelfile.load(folder, "the ranker")
+    tensors = {name: -t if name == "logits/ctr" else t for name, t in saved.tensors.items()}
+    identity = saved.manifest["identity"] | {"model": "upside down"}
+    modelfile.publish(folder, tensors, identity, {"promotion": {"promoted": True}})
 
 
 def test_without_the_days_counts_no_ranker_is_made(copied, monkeypatch):

@@ -6,7 +6,7 @@ import torch
 
 from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.evaluation.uncertainty import ScoredRows
-from lt4rec_core.serving.promotion import DayRows, decide, difference
+from lt4rec_core.serving.promotion import DayRows, decide, difference, review
 from lt4rec_core.serving.settings import ServingConfig
 
 N = 2000
@@ -145,3 +145,42 @@ def test_a_single_user_promotes_by_the_floors_alone(users):
     good = {"ctr": np.array([0.9, 0.1, 0.8]), "cvr": np.array([0.5, 0.5, 0.9])}
 
     assert decide(ServingConfig(), rows, {"m": good}, 0.1, (YESTERDAY, good), 0).promoted
+
+
+def look(*rankers, **config):
+    return review(ServingConfig(**config), ROWS, iter(rankers), CONSTANT)
+
+
+GOOD, BAD = scores(0.4), scores(0.0)
+
+
+def test_a_ranker_that_holds_the_floors_stays_in_use_and_no_older_one_is_read():
+    def unread():
+        yield "new", GOOD
+        raise AssertionError("the older ones need not be scored")
+
+    found = review(ServingConfig(), ROWS, unread(), CONSTANT)
+
+    assert found.in_use == ("new", GOOD)
+    assert (found.withdrawn, found.spared) == ({}, "")
+
+
+def test_rankers_below_a_floor_are_withdrawn_up_to_the_newest_good_one():
+    found = look(("new", BAD), ("newer", BAD), ("old", GOOD), ("oldest", BAD))
+
+    assert found.in_use == ("old", GOOD)
+    assert list(found.withdrawn) == ["new", "newer"]
+    assert "CTR AUC of the ranker new is 0." in found.withdrawn["new"]
+
+
+def test_where_none_holds_the_floors_all_stay():
+    found = look(("new", BAD), ("old", BAD))
+
+    assert found.in_use == ("new", BAD)
+    assert found.withdrawn == {}
+    assert found.spared.startswith("none that stands holds the floors, so none is withdrawn: CTR AUC")
+
+
+def test_without_a_ranker_nothing_is_in_use_and_nothing_withdrawn():
+    assert look().in_use is None
+    assert look().withdrawn == {}
