@@ -34,6 +34,18 @@ def temporary_home(impressions_per_day: int, more: str = "") -> Iterator[Path]:
         yield Path(folder)
 
 
+@contextmanager
+def filled_home(impressions_per_day: int, n_days: int) -> Iterator[tuple[Path, list[date]]]:
+    """A home whose first days have their samples, made by the project's SQL; removed afterwards."""
+    with temporary_home(impressions_per_day) as home:
+        chain = Chain.of(home)
+        days = [chain.day(number) for number in range(n_days)]
+        for day in days:
+            for name in chain.tables:
+                chain.lake.publish(chain.stage(name, day)[0])
+        yield home, days
+
+
 @dataclass
 class Chain:
     """The statements from the source to ``training.samples``, run one after the other without Dagster."""

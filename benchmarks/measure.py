@@ -27,6 +27,7 @@ BENCHMARKS = (
     "warm_day",
     "definitions",
     "ranker",
+    "served",
     "daemon_day",
 )
 VERSIONS = ("dagster", "deltalake", "duckdb", "great-expectations", "numpy", "pyarrow", "torch")

@@ -15,9 +15,10 @@ clicks), trunk and logit layer. Ids are drawn with a long tail.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.measure import Figure, script
 
@@ -63,9 +64,9 @@ def _trunks(runs: int, seconds: float) -> Iterator[Figure]:
         candidates[name] = Trunk(heads, choose(heads, repeats=20).kinds)
     for batch in (1024, 1):
         x = torch.randn(batch, WIDTHS[0], generator=torch.Generator().manual_seed(9))
-        passes: dict[str, Callable[[], object]] = {"dense": lambda x=x: [net(x) for net in nets.values()]}
-        passes |= {name: lambda t=trunk, x=x: t(x) for name, trunk in candidates.items()}
-        times = [_take_turns(passes, seconds) for _ in range(runs)]
+        passes: dict[str, Callable[[], object]] = {"dense": partial(_through, list(nets.values()), x)}
+        passes |= {name: partial(trunk, x) for name, trunk in candidates.items()}
+        times = [take_turns(passes, seconds) for _ in range(runs)]
         of = f"ranker, trunks, batch {batch:,}"
         yield Figure(f"{of}, two dense in PyTorch", "CPU ms", [1e3 * t["dense"] for t in times])
         for name, trunk in candidates.items():
@@ -73,6 +74,11 @@ def _trunks(runs: int, seconds: float) -> Iterator[Figure]:
             target = f"at least {TARGETS[name] if batch > 1 else 1}"
             faster = [t["dense"] / t[name] for t in times]
             yield Figure(f"{of}, {name} ({ran})", "times faster", faster, target)
+
+
+def _through(nets: Sequence[Callable[["Tensor"], object]], x: "Tensor") -> None:
+    for net in nets:
+        net(x)
 
 
 def _dense_trunk(seed: int) -> "nn.Sequential":
@@ -111,13 +117,13 @@ def _masks() -> Mapping[str, Callable[[int], list["Tensor"]]]:
 def _masked(net: "nn.Sequential", masks: list["Tensor"]) -> list["Layer"]:
     from lt4rec_core.serving.compact import layers_of
 
-    linear = [layer for layer in net if hasattr(layer, "weight")]
+    linear: list[Any] = [layer for layer in net if hasattr(layer, "weight")]
     mask = {f"trunk.{i}.weight": m for i, m in enumerate(masks)}
     mask |= {f"trunk.{i}.bias": m.any(1) for i, m in enumerate(masks)}
     return layers_of(linear[:-1], linear[-1], mask)
 
 
-def _take_turns(passes: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+def take_turns(passes: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, float]:
     """Seconds of each candidate's fastest pass."""
     import torch
 
@@ -181,21 +187,20 @@ def _passes(model: _Model, samples: "SampleSet", runs: int, seconds: float) -> I
     from lt4rec_core.serving.compact import compact, layers_of
     from lt4rec_core.serving.scorer import Scorer
     from lt4rec_core.serving.trunk import Trunk, all_of, choose
-    from lt4rec_core.training.trainer import predict
 
-    net = model.shared
-    heads = {t: compact(layers_of(net.trunk, net.logits[t], model.masks[t])) for t in TASKS}
-    whole = {t: layers_of(net.trunk, net.logits[t], None) for t in TASKS}
+    net, trunk, logits = model.shared, cast(Any, model.shared.trunk), cast(Any, model.shared.logits)
+    heads = {t: compact(layers_of(trunk, logits[t], model.masks[t])) for t in TASKS}
+    whole = {t: layers_of(trunk, logits[t], None) for t in TASKS}
     ranker = Scorer(model.catalogue, net, Trunk(heads, choose(heads, repeats=20).kinds))
     hard = Scorer(model.catalogue, net, Trunk(whole, all_of("dense", whole)))
     for batch in (1024, 1):
         some = samples.select(torch.arange(min(batch, len(samples))))
         passes: dict[str, Callable[[], object]] = {
-            "single": lambda some=some: [predict(one, some, (task,)) for task, one in model.single.items()],
-            "hard": lambda some=some: hard.score(some),
-            "ranker": lambda some=some: ranker.score(some),
+            "single": partial(_apart, model.single, some),
+            "hard": partial(hard.score, some),
+            "ranker": partial(ranker.score, some),
         }
-        times = [_take_turns(passes, seconds) for _ in range(runs)]
+        times = [take_turns(passes, seconds) for _ in range(runs)]
         of = f"ranker, whole pass, batch {batch:,}"
         yield Figure(f"{of}, two single-task models", "CPU ms", [1e3 * t["single"] for t in times])
         yield Figure(f"{of}, S-Weight, 80 % removed", "CPU ms", [1e3 * t["ranker"] for t in times])
@@ -203,6 +208,14 @@ def _passes(model: _Model, samples: "SampleSet", runs: int, seconds: float) -> I
         yield Figure(f"{of}, S-Weight, 80 % removed, than single-task", "times faster", faster)
         faster = [t["hard"] / t["ranker"] for t in times]
         yield Figure(f"{of}, S-Weight, 80 % removed, than hard sharing", "times faster", faster)
+
+
+def _apart(single: Mapping[str, Any], some: "SampleSet") -> None:
+    """Each task by a network of its own."""
+    from lt4rec_core.training.trainer import predict
+
+    for task, net in single.items():
+        predict(net, some, (task,))
 
 
 def _bytes(model: _Model, samples: "SampleSet") -> Iterator[Figure]:

@@ -104,7 +104,7 @@ class Rechub:
         samples, names = random_samples(catalogue, n_rows), [f.name for f in catalogue.features]
         features = [SparseFeature(f.name, catalogue.embeddings[f.embedding], DIM) for f in catalogue.features]
         types = ["classification", "regression"]
-        towers = [{"dims": []} for _ in types]
+        towers: list[dict[str, list[int]]] = [{"dims": []} for _ in types]
         model = SharedBottom(features, types, {"dims": list(HIDDEN)}, towers)
         self.trainer = MTLTrainer(model, types, optimizer_params={"lr": 1e-3, "weight_decay": 0.0})
         labels = _both_labels(samples)

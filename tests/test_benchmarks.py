@@ -20,6 +20,7 @@ BENCHMARKS = (
     "warm_day",
     "definitions",
     "ranker",
+    "served",
     "daemon_day",
 )
 
