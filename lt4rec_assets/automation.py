@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from lt4rec_assets.backfill import reason_of, run_backfill
+from lt4rec_assets.defs.report import PAGE
 from lt4rec_assets.gate import clear_failure
 from lt4rec_assets.metadata import markdown_table
 from lt4rec_assets.outcome import closing_lines
@@ -20,6 +21,8 @@ from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_assets.settings import webhook_url
 from lt4rec_assets.webhook import post
 from lt4rec_core.errors import ConfigError
+
+PAGE_JOB = dg.define_asset_job("report_page", [PAGE], executor_def=dg.in_process_executor)
 
 
 class DayConfig(dg.Config):
@@ -39,8 +42,8 @@ def automation(project: Project) -> dg.Definitions:
     """Jobs, schedules and sensors of one home."""
     chain, vacuum = _chain_job(project), _vacuum_job(project)
     return dg.Definitions(
-        jobs=[chain, vacuum],
-        schedules=[_yesterday(project, chain), _weekly(project, vacuum)],
+        jobs=[chain, vacuum, PAGE_JOB],
+        schedules=[_yesterday(project, chain), _weekly(project, vacuum), _daily_report(project)],
         sensors=[
             dg.AutomationConditionSensorDefinition(
                 "declarative_automation",
@@ -160,6 +163,19 @@ def _weekly(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition:
         execution_timezone=project.source.time_zone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Runs vacuum on Sundays.",
+    )
+
+
+def _daily_report(project: Project) -> dg.ScheduleDefinition:
+    """Two hours after the day's chain begins, by when it has ended long since."""
+    minute, hour, *rest = project.settings.automation.cron.split()
+    return dg.ScheduleDefinition(
+        name="daily_report",
+        job=PAGE_JOB,
+        cron_schedule=" ".join([minute, str((int(hour) + 2) % 24), *rest]),
+        execution_timezone=project.source.time_zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Writes report/page, one HTML page about the last 28 days, two hours after daily_at.",
     )
 
 

@@ -18,6 +18,7 @@ import dagster as dg
 
 from lt4rec_assets.defs.experiments import GROUP as EXPERIMENTS
 from lt4rec_assets.defs.models import SNET
+from lt4rec_assets.defs.report import GROUP as REPORT
 from lt4rec_assets.defs.tickets import TICKET
 from lt4rec_assets.graph import beta_features, build_graph
 from lt4rec_assets.home import prepare_home
@@ -34,6 +35,9 @@ from lt4rec_core.quality.waivers import Waiver, check_waivers
 SAMPLES = dg.AssetKey(["training", "samples"])
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 BACKFILL_TAG = "lt4rec/backfill"
+ON_REQUEST = (EXPERIMENTS, REPORT)
+"""Groups that no range of days makes."""
+
 CRAMPED_BYTES = 2 * 2**20
 """Less room than Dagster's databases need to write down one run."""
 
@@ -158,9 +162,12 @@ class Backfill:
             raise ConfigError(f"--select {select!r} selects nothing: {error}") from error
         if not chosen:
             raise ConfigError(f"--select {select!r} matches no asset. Try a group, as in group:samples.")
-        chosen = {key for key in chosen if key.path[0] != EXPERIMENTS}
+        chosen = {key for key in chosen if key.path[0] not in ON_REQUEST}
         if not chosen:
-            raise ConfigError(f"--select {select!r} selects experiments only: `lt4rec race` runs those.")
+            raise ConfigError(
+                f"--select {select!r} selects only what is made on request: `lt4rec race` runs experiments, "
+                "`lt4rec report` writes the report."
+            )
         return [key for key in self._graph.toposorted_asset_keys if key in chosen]
 
     def _materialised(self, key: dg.AssetKey) -> set[str | None]:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lt4rec_assets.commands import asking, racing, running, sources
+from lt4rec_assets.commands import asking, racing, reporting, running, sources
 from lt4rec_core.errors import Lt4recError
 
 COMMANDS = (
@@ -16,6 +16,7 @@ COMMANDS = (
     racing.add_study,
     asking.add_sql,
     asking.add_versions,
+    reporting.add_report,
     running.add_ui,
 )
 """In the order that ``lt4rec --help`` lists them."""

@@ -12,6 +12,7 @@ from lt4rec_assets.defs import (
     features,
     models,
     online,
+    report,
     samples,
     serving,
     source,
@@ -45,9 +46,9 @@ def build_graph(project: Project) -> dg.Definitions:
     home, tags = str(project.settings.home), run_tags(project.settings)
     with beta_features():
         assets = [asset for group in GROUPS for asset in group.assets(project)]
-        # Experiments cost hours: they run when somebody asks for them, never by themselves.
-        asked_for = [*experiments.assets(project), *online.assets(project)]
-        assets = labelled(project, [*automated(project, assets), *asked_for])
+        # Experiments cost hours, and a report is read by people: neither is made unless somebody asks.
+        on_request = [*experiments.assets(project), *online.assets(project), *report.assets(project)]
+        assets = labelled(project, [*automated(project, assets), *on_request])
     return dg.Definitions(
         assets=assets,
         resources={

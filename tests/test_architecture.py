@@ -17,6 +17,7 @@ CORE_ROOMS = [
     "training",
     "serving",
     "experiments",
+    "report",
 ]
 ASSET_ROOMS = [
     "settings",
@@ -35,6 +36,7 @@ ASSET_ROOMS = [
     "research",
     "findings",
     "online",
+    "report",
     "defs",
     "schedule",
     "graph",
@@ -52,7 +54,17 @@ ASSET_ROOMS = [
     "commands",
     "cli",
 ]
-HEAVY = {"torch", "numba", "onnx", "great_expectations", "pandas", "matplotlib", "sklearn", "sqlalchemy"}
+HEAVY = {
+    "torch",
+    "numba",
+    "onnx",
+    "great_expectations",
+    "pandas",
+    "matplotlib",
+    "sklearn",
+    "vl_convert",
+    "sqlalchemy",
+}
 
 
 def modules(package):

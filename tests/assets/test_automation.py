@@ -20,7 +20,11 @@ ZONE = ZoneInfo("Asia/Shanghai")
 def test_everything_is_off_until_it_is_switched_on(filled):
     repository = filled.definitions.get_repository_def()
 
-    assert {s.name for s in repository.schedule_defs} == {"yesterdays_chain", "weekly_vacuum"}
+    assert {s.name for s in repository.schedule_defs} == {
+        "yesterdays_chain",
+        "weekly_vacuum",
+        "daily_report",
+    }
     assert {s.name for s in repository.sensor_defs} == {"declarative_automation", "failures_to_webhook"}
     assert {s.default_status.value for s in repository.schedule_defs} == {"STOPPED"}
     assert {s.default_status.value for s in repository.sensor_defs} == {"STOPPED"}

@@ -8,6 +8,7 @@ import dagster as dg
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
     "source", "samples", "features", "training", "tickets", "models", "evaluation", "experiments", "serving",
+    "report",
 }  # fmt: skip
 
 
