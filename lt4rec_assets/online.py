@@ -180,9 +180,12 @@ def _swept(day: date, table: Table3) -> Iterator[dict[str, Any]]:
 
 
 def _best(swept: Sequence[dict[str, Any]], policy: str) -> dict[str, Any]:
-    """The setting with the longest expected view time, picked on the requests that it is measured on."""
+    """The setting with the longest expected view time, picked on the requests that it is measured on.
+
+    Only the exponents' ratios order anything: of equal ones that whose largest exponent is 1 is told.
+    """
     own = (row for row in swept if row["policy"] == policy)
-    best = max(own, key=lambda row: float(row["expected_view_time"]))
+    best = max(own, key=lambda row: (row["expected_view_time"], max(row["a"], row["b"], row["c"]) == 1))
     return {name: value for name, value in best.items() if name != "dt"}
 
 

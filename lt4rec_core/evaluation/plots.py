@@ -203,7 +203,10 @@ def _panels(n: int, title: str) -> "tuple[Figure, Sequence[Axes]]":
 def _png(figure: "Figure", axes: "Axes | None" = None, legend: str = "") -> bytes:
     if axes is not None and axes.get_legend_handles_labels()[0]:
         if legend == "outside":
-            figure.legend(frameon=False, loc="outside lower center", ncols=4)
+            # Of one panel: the others have the same lines.
+            figure.legend(
+                *axes.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=4
+            )
         else:
             axes.legend(frameon=False, loc=legend)
     file = BytesIO()
