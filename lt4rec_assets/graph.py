@@ -18,6 +18,7 @@ from lt4rec_assets.defs import (
     source,
     tickets,
     training,
+    views,
 )
 from lt4rec_assets.labels import labelled
 from lt4rec_assets.project import Project
@@ -48,7 +49,7 @@ def build_graph(project: Project) -> dg.Definitions:
         assets = [asset for group in GROUPS for asset in group.assets(project)]
         # Experiments cost hours, and a report is read by people: neither is made unless somebody asks.
         on_request = [*experiments.assets(project), *online.assets(project), *report.assets(project)]
-        assets = labelled(project, [*automated(project, assets), *on_request])
+        assets = labelled(project, [*automated(project, assets), *on_request, *views.assets(project)])
     return dg.Definitions(
         assets=assets,
         resources={

@@ -38,6 +38,7 @@ TABLES = (
 RECORDS = (
     "quality.check_history",
     "tickets.search_rounds",
+    "tickets.sharing",
     "experiments.offline_comparison",
     "experiments.label_scarcity",
     "experiments.ablations",

@@ -22,6 +22,8 @@ SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json",
 ASSETS = {
     "quality.check_history": "samples/impressions, or any asset with checks",
     "tickets.search_rounds": "tickets/ticket",
+    "tickets.sharing": "tickets/sharing_report",
+    "experiments.online_exponents": "experiments/online_simulation",
 }
 """Which asset fills a table, where it does not bear the table's name."""
 

@@ -98,7 +98,7 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
         kinds={"pytorch"},
         code_version=code_version(project, "model", "evaluation/plots.py", learns=True),
     )
-    def sharing_report(store: ModelStoreResource) -> dg.MaterializeResult:
+    def sharing_report(lake: LakeResource, store: ModelStoreResource) -> dg.MaterializeResult:
         """Which trunk weights are only CTR's, only CVR's, shared or unused, and how each search went.
 
         The pictures are the paper's Figures 3 and 4. With further tasks each pair is told.
@@ -106,6 +106,7 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
         from lt4rec_assets.learning import Learning
         from lt4rec_core.evaluation.plots import sharing_picture
         from lt4rec_core.model.masks import overlap
+        from lt4rec_core.training.ticket_record import record_sharing
 
         with clear_failure():
             learning, models = Learning.of(project), store.open()
@@ -115,6 +116,8 @@ def _sharing_report(project: Project) -> dg.AssetsDefinition:
                 _pair_row(a, b, overlap(tickets[a].mask, tickets[b].mask)[-1])
                 for a, b in combinations(tickets, 2)
             ]
+            masks = {name: found.mask for name, found in tickets.items()}
+            record_sharing(lake.open(project), learning.ticket_key.last, masks)
         total = layers[-1]
         return dg.MaterializeResult(
             metadata={

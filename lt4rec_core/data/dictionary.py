@@ -21,6 +21,7 @@ _UNITS = (
     (r"integer|bigint", r".*_days", "days"),
     (r"integer|bigint", r"n|n_.*|.*_count", "count"),
     (r"double", r"p_.*", "probability"),
+    (r"double", r"(.*_)?view_time", "s"),
     (
         r"double",
         r"(.*_)?(ratio|rate|share|density|sparsity|surplus|relative|too_high_by|gap_closed|jaccard)(_.*)?",

@@ -1,13 +1,17 @@
-"""What the lake keeps of a ticket: the rounds of its search, for whoever asks in SQL how it was found."""
+"""What the lake keeps of tickets, for whoever asks in SQL: each search's rounds, and what tasks share."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from itertools import combinations
 
 import pyarrow as pa
 
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.model.masks import Mask, overlap
 from lt4rec_core.training.tickets import Ticket, TicketKey
 
 ROUNDS = "tickets.search_rounds"
+SHARING = "tickets.sharing"
 
 
 def record_ticket(lake: Lake, key: TicketKey, found: Ticket, recorded_at: datetime | None = None) -> None:
@@ -41,3 +45,35 @@ def record_ticket(lake: Lake, key: TicketKey, found: Ticket, recorded_at: dateti
         for done in found.rounds
     ]
     lake.append(ROUNDS, key.last, pa.Table.from_pylist(rows, schema=lake.snapshot(ROUNDS).schema))
+
+
+def record_sharing(lake: Lake, day: date, masks: Mapping[str, Mask]) -> None:
+    """Publish how each pair of tasks shares each layer, in place of what was known of the day.
+
+    Args:
+        lake: where ``tickets.sharing`` lies.
+        day: last day of the ticket window.
+        masks: task to the mask of its ticket.
+
+    Raises:
+        LakeError: the table cannot be written.
+    """
+    rows = [
+        {
+            "dt": day,
+            "task": one,
+            "other_task": other,
+            "layer": found.layer,
+            "n_weights": found.n,
+            "n_shared": found.shared,
+            "n_only_task": found.only_first,
+            "n_only_other": found.only_second,
+            "n_unused": found.unused,
+            "jaccard": found.jaccard,
+            "jaccard_by_chance": found.jaccard_by_chance,
+        }
+        for one, other in combinations(sorted(masks), 2)
+        for found in sorted(overlap(masks[one], masks[other]), key=lambda found: found.layer)
+    ]
+    table = pa.Table.from_pylist(rows, schema=lake.snapshot(SHARING).schema)
+    lake.publish(lake.stage(SHARING, day, table.to_reader()))

@@ -4,11 +4,14 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+import pytest
+
+from lt4rec_core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
     "source", "samples", "features", "training", "tickets", "models", "evaluation", "experiments", "serving",
-    "report",
+    "report", "views",
 }  # fmt: skip
 
 
@@ -22,6 +25,23 @@ def test_every_asset_is_described(filled):
     graph = filled.definitions.resolve_asset_graph()
 
     assert not [key for key in graph.get_all_asset_keys() if not graph.get(key).description]
+
+
+def test_views_are_seen_with_their_columns_and_what_they_read_and_never_run(filled):
+    graph = filled.definitions.resolve_asset_graph()
+    views = {key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "views"}
+
+    assert {".".join(key.path) for key in views} == {view.table for view in filled.project.views}
+    assert views == graph.unexecutable_asset_keys
+    worst = graph.get(dg.AssetKey(["evaluation", "worst_slices"]))
+    assert worst.parent_keys == {dg.AssetKey(["evaluation", "daily_metrics"])}
+    told = {c.name: c.description for c in worst.metadata["dagster/column_schema"].columns}
+    assert told["n"] == "impressions behind the value [count]"
+    assert graph.get(dg.AssetKey(["tickets", "ticket_summary"])).parent_keys == {
+        dg.AssetKey(["tickets", "ticket"])
+    }
+    with pytest.raises(ConfigError, match="matches no asset"):
+        filled.backfill(select="group:views")
 
 
 def test_definitions_can_be_loaded_and_validated(filled):
@@ -64,7 +84,7 @@ def test_a_wrong_setting_is_named_when_the_definitions_load(tmp_path):
     done = load(tmp_path, LT4REC_SOURCE="nowhere")
 
     assert done.returncode != 0
-    assert "unknown source 'nowhere'; there are: kuairand, simulator" in done.stderr
+    assert "unknown source 'nowhere'; there are: custom, kuairand, simulator" in done.stderr
 
 
 def test_a_source_without_a_truth_has_no_asset_for_it(tmp_path):

@@ -51,6 +51,16 @@ def test_analysts_find_how_each_ticket_was_found(filled):
     assert rows == [("ctr", "auc", True, n), ("cvr", "mse", True, n)]
 
 
+def test_analysts_find_what_the_tickets_share(filled):
+    rows = filled.ask(
+        "select n_shared + n_only_task + n_only_other + n_unused = n_weights, jaccard "
+        "from tickets.sharing where layer = 'all' and (task, other_task) = ('ctr', 'cvr')"
+    )
+    told = filled.latest("tickets/sharing_report")["jaccard"].value
+
+    assert rows == [(True, told)]
+
+
 def test_searching_again_finds_the_same_ticket(filled):
     learning, store = Learning.of(filled.project), ModelStore(filled.project.settings.home)
     lake = Lake(filled.project.settings.home)

@@ -9,7 +9,7 @@ from lt4rec_core.data.sqlfile import read_sql_file
 from lt4rec_core.errors import LakeError
 from lt4rec_core.model.network import NetworkConfig
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.ticket_record import ROUNDS, record_ticket
+from lt4rec_core.training.ticket_record import ROUNDS, SHARING, record_sharing, record_ticket
 from lt4rec_core.training.tickets import PruneConfig, Round, Ticket, TicketKey
 
 SQL = Path(__file__).resolve().parents[3] / "sql"
@@ -53,3 +53,25 @@ def test_a_ticket_is_kept_round_by_round_and_recorded_again_beside_what_was(tmp_
 def test_without_its_table_the_lake_says_what_is_missing(tmp_path, key):
     with pytest.raises(LakeError, match=r"no table tickets\.search_rounds"):
         record_ticket(Lake(tmp_path), key, ticket("ctr"))
+
+
+def test_what_two_tickets_share_is_counted_by_layer_and_published_in_place_of_what_was(tmp_path):
+    lake = Lake(tmp_path)
+    lake.create([read_sql_file(SQL / "tickets" / "sharing.sql")])
+    masks = {
+        "cvr": {"trunk.0.weight": torch.tensor([[True, True, False, False, False]])},
+        "ctr": {"trunk.0.weight": torch.tensor([[True, False, True, False, False]])},
+    }
+
+    for _ in range(2):
+        record_sharing(lake, SUNDAY, masks)
+
+    rows = lake.open(SHARING, SUNDAY, SUNDAY).read_all().to_pylist()
+    assert [(r["task"], r["other_task"], r["layer"]) for r in rows] == [
+        ("ctr", "cvr", "all"),
+        ("ctr", "cvr", "trunk.0.weight"),
+    ]
+    counts = ("n_weights", "n_shared", "n_only_task", "n_only_other", "n_unused")
+    assert [[r[name] for name in counts] for r in rows] == [[5, 1, 1, 1, 2]] * 2
+    assert rows[0]["jaccard"] == pytest.approx(1 / 3)
+    assert rows[0]["jaccard_by_chance"] == pytest.approx(0.16 / 0.64)

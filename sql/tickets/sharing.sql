@@ -1,0 +1,18 @@
+-- How the tickets of two tasks share each layer of the trunk: the paper's Figure 3 as a table.
+--
+-- A header without a statement: tickets/sharing_report fills this table.
+--
+-- grain:   one pair of tasks and layer
+-- key:     task, other_task, layer
+-- columns:
+--   dt                 date     last day of the ticket window, which validates
+--   task               varchar  one task
+--   other_task         varchar  the other
+--   layer              varchar  name of the layer's weight, or all
+--   n_weights          bigint   weights of the layer
+--   n_shared           bigint   of these, kept by both tickets
+--   n_only_task        bigint   kept by the first task's alone
+--   n_only_other       bigint   kept by the other task's alone
+--   n_unused           bigint   kept by neither
+--   jaccard            double   kept by both, as a share of those kept by either
+--   jaccard_by_chance  double   what two tickets as dense would have if they were drawn independently
