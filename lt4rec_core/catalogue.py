@@ -101,7 +101,11 @@ class Feature:
 
     @property
     def n_buckets(self) -> int:
-        """How many buckets its encoding can yield, 0 included. A sharing feature has none of its own."""
+        """How many buckets its encoding can yield, 0 included. A sharing feature has none of its own.
+
+        Raises:
+            ConfigError: it shares another's embedding; ask the catalogue's ``embeddings``.
+        """
         if self.bins is not None:
             return len(self.bins) + 2
         if self.values is not None:

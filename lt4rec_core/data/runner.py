@@ -113,7 +113,12 @@ def _bound(sqlfile: SqlFile, params: Mapping[str, Any]) -> dict[str, Any]:
 def open_table(
     con: duckdb.DuckDBPyConnection, lake: Lake, sqlfile: SqlFile, given: Input, day: date
 ) -> int | None:
-    """Create the view of one input; its version, or None where the source lacks an optional table."""
+    """Create the view of one input; its version, or None where the source lacks an optional table.
+
+    Raises:
+        LakeError: the table is not there, or a file of it is damaged.
+        SqlFileError: the input names columns that the table does not have.
+    """
     group, name = given.table.split(".")
     con.execute(f"create schema if not exists {quoted(group)}")
     view = f"create view {quoted(group)}.{quoted(name)} as "

@@ -39,7 +39,11 @@ class Snapshot:
         return [p for d, p, _ in self.files if (first is None or d >= first) and (last is None or d <= last)]
 
     def select(self, first: date | None, last: date | None, columns: Iterable[str] | None = None) -> str:
-        """SQL text that scans those days; with no rows there, its result is still typed."""
+        """SQL text that scans those days; with no rows there, its result is still typed.
+
+        Raises:
+            LakeError: the table has no such column.
+        """
         names = list(columns) if columns is not None else self.schema.names
         unknown = [n for n in names if n not in self.schema.names]
         if unknown:

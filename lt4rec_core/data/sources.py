@@ -204,7 +204,11 @@ def _only(entry: Mapping[str, Any], known: Iterable[str], where: str) -> None:
 
 
 def generator_module(name: str) -> ModuleType:
-    """Import a generator: ``generate(day, settings)`` and ``default_days()``."""
+    """Import a generator: ``generate(day, settings)`` and ``default_days()``.
+
+    Raises:
+        ConfigError: there is no such module, or it lacks one of the two.
+    """
     try:
         module = importlib.import_module(name)
     except ImportError as error:

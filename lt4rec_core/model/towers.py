@@ -42,7 +42,11 @@ class UnmaskedNet(SharedNet):
         }
 
     def from_inputs(self, task: str, inputs: Tensor, mask: Mapping[str, Tensor] | None) -> Tensor:
-        """Logits (b,) of one task from what the interaction gives, (b, d_in)."""
+        """Logits (b,) of one task from what the interaction gives, (b, d_in).
+
+        Raises:
+            MaskError: a mask was given; these networks take none.
+        """
         if mask is not None:
             raise MaskError(
                 f"{type(self).__name__} takes no mask, got one for {task!r}. "

@@ -195,7 +195,11 @@ class Ranker:
     def score_candidates(
         self, user_id: str, video_ids: Sequence[str], context: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Each task's prediction (n,) for each candidate, and the lengths (n,) in seconds; see ``rank``."""
+        """Each task's prediction (n,) for each candidate, and the lengths (n,) in seconds; see ``rank``.
+
+        Raises:
+            ServingError: the context has another number of ``duration_ms`` than there are candidates.
+        """
         context = dict(context or {})
         given = context.pop("duration_ms", None)
         names = [str(video) for video in video_ids]

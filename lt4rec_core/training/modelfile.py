@@ -62,7 +62,11 @@ def model_digest(tensors: Mapping[str, Tensor], identity: Mapping[str, Any]) -> 
 def publish(
     folder: Path, tensors: Mapping[str, Tensor], identity: Mapping[str, Any], beside: Mapping[str, Any]
 ) -> str:
-    """Write the tensor file, then replace the manifest, then sweep what no manifest names."""
+    """Write the tensor file, then replace the manifest, then sweep what no manifest names.
+
+    Raises:
+        ModelStoreError: the folder cannot be written.
+    """
     plain = {name: value.detach().contiguous() for name, value in tensors.items()}
     digest = model_digest(plain, identity)
     named = f"model-{digest[:16]}.safetensors"
@@ -121,7 +125,11 @@ def _named_by_manifest(folder: Path) -> str | None:
 
 
 def read_manifest(folder: Path, what: str) -> dict[str, Any] | None:
-    """The manifest of a folder, or None where there is none."""
+    """The manifest of a folder, or None where there is none.
+
+    Raises:
+        ModelStoreError: it is damaged, or of another version.
+    """
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text())
@@ -144,7 +152,11 @@ def read_manifest(folder: Path, what: str) -> dict[str, Any] | None:
 
 
 def load(folder: Path, what: str) -> Saved:
-    """Read and check. A reader whose tensor file is replaced in between starts over."""
+    """Read and check. A reader whose tensor file is replaced in between starts over.
+
+    Raises:
+        ModelStoreError: the model is not there, is damaged, or does not have the digest of its manifest.
+    """
     for more_tries in range(20, -1, -1):
         manifest = read_manifest(folder, what)
         if manifest is None:

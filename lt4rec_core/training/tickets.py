@@ -309,6 +309,9 @@ def validate(net: SharedNet, task: Task, mask: Mask | None, samples: SampleSet) 
     """A task's metric on its samples, and the metric's standard error over samples.
 
     The error of an AUC is Hanley and McNeil's (1982), that of an MSE the usual one of a mean.
+
+    Raises:
+        TrainingError: no sample has the task's label.
     """
     own = samples.select(rows_of_task(samples, task))
     if len(own) == 0:
