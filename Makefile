@@ -1,11 +1,11 @@
-# `make demo`, `make test` and `make ui` start from nothing but Python, make and git.
+# `make demo`, `make check` and `make ui` start from nothing but Python, make and git.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: install demo test test-slow ui lint types docs bench format clean
+.PHONY: install demo check test test-slow ui lint types docs bench format clean
 
 install: $(READY)
 
@@ -23,8 +23,11 @@ demo: $(READY)
 ui: $(READY)
 	$(BIN)/lt4rec ui
 
-# Two processes; files stay whole, so that what a file shares is made once.
-test: $(READY) lint types
+# What must hold before anything lands: format, lint, SQL, types, documents and tests, all but the slow ones.
+check: $(READY) lint types test
+
+# Two processes; files stay whole, so that what a file shares is made once. Documents are among the tests.
+test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The real server, kills and a browser; needs chromium and chromedriver.

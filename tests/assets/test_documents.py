@@ -8,9 +8,10 @@ from tests.docs.blocks import every
 from tests.docs.test_documents import COMMANDS
 
 ELSEWHERE = {
-    "OWN_LOGS.md": "followed literally by tests/docs/test_own_logs.py and tests/slow/test_own_logs.py"
+    "ANALYSTS.md": "its commands and answers are compared by test_analysts_page.py",
+    "OWN_LOGS.md": "followed literally by tests/docs/test_own_logs.py and tests/slow/test_own_logs.py",
 }
-"""Documents whose blocks need a home of their own."""
+"""Documents whose questions and snippets are run by a test of their own."""
 
 QUESTIONS = [
     param

@@ -47,6 +47,7 @@ def commands_of(block):
         if not words:
             pending = pending if line.endswith("\\") else ""
             continue
+        words = words[: next((i for i, word in enumerate(words) if word in ("<", ">", "|")), None)]
         assigned = list(takewhile(lambda word: re.match(r"[A-Z0-9_]+=", word), words))
         yield assigned, words[len(assigned) :]
         pending = ""

@@ -37,7 +37,7 @@ def check_source(
     day: date | None = None,
     max_rows: int | None = None,
     limits: Limits | None = None,
-    memory_limit: str = "1GB",
+    memory_limit: str = "512MB",
 ) -> SourceReport:
     """Read what a source delivers, and say how it fits.
 

@@ -193,7 +193,7 @@ def open_delivery(
     params: Mapping[str, Any],
     *,
     threads: int = 2,
-    memory_limit: str = "1GB",
+    memory_limit: str = "512MB",
 ) -> Iterator[Delivery]:
     """Open what a source delivers; whatever was kept of it is gone afterwards.
 
