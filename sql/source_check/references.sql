@@ -24,6 +24,7 @@ listed as (
         user_id as id,
         count(*) as n
     from source.users
+    where user_id is not null
     group by user_id
     union all
     select
@@ -31,6 +32,7 @@ listed as (
         video_id as id,
         count(*) as n
     from source.videos
+    where video_id is not null
     group by video_id
 
 ),

@@ -29,7 +29,7 @@ def at_home(filled, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # The tiny models stay below the floors, so that no ranker is in use: take the newest all the same.
     rankers = sorted((tmp_path / ".lt4rec").glob("models/ranker/*/*"))
-    monkeypatch.setattr("lt4rec_core.serving.export.served_folder", lambda home: rankers[-1])
+    monkeypatch.setattr("lt4rec_core.serving.shelf.served_folder", lambda home: rankers[-1])
     monkeypatch.setenv("LT4REC_HOME", ".lt4rec")
     monkeypatch.setenv("LT4REC_START", str(filled.project.settings.start))
 

@@ -26,6 +26,9 @@ EXAMPLES_PER_REASON = 3
 SOME_DAY = date(2000, 1, 1)
 """For statements that yield all days, and must be given one."""
 
+A_DAY = "dt between date '1900-01-01' and date '2199-12-31'"
+"""Years beyond are a mistake of the file, and some of them no date of Python's."""
+
 
 def check_source(
     source: Source,
@@ -179,13 +182,20 @@ class _Checker:
 
     def _measure_days(self, delivery: Delivery, log: SqlFile, days: Sequence[date]) -> bool:
         report, con = self.report, delivery.con
-        measured = delivery.rows(read_sql_file(self.sql_root / "source_check" / "days.sql"), SOME_DAY)
-        report.days = [row for row in measured if row["dt"] is not None]
-        report.n_rows = sum(row["n_rows"] for row in measured)
-        if unreadable := report.n_rows - int(report.total("n_rows")):
+        days_file = read_sql_file(self.sql_root / "source_check" / "days.sql")
+        report.days = delivery.rows(days_file, SOME_DAY, f"select * from ({{}}) where {A_DAY} order by dt")
+        (report.n_rows,) = con.execute("select count(*) from delivered.log").fetchall()[0]
+        if odd := report.n_rows - int(report.total("n_rows")):
+            found = con.execute(
+                f"select {', '.join(f'{c.name}::varchar as {c.name}' for c in log.columns)} "
+                f"from delivered.log where ({A_DAY}) is not true limit 1"
+            )
+            row = dict(zip([d[0] for d in found.description or []], found.fetchall()[0], strict=True))
             self.problem(
-                f"{unreadable:,} of {report.n_rows:,} rows have a day that cannot be read, so they belong to "
-                f"no partition. Correct the files, or how {log.path} reads dt."
+                f"{odd:,} of {report.n_rows:,} rows have a day that cannot be read or lies outside 1900 to "
+                f"2199, so they belong to no partition; one of them: "
+                f"{printable(str({k: v for k, v in row.items() if v is not None}))}. "
+                f"Correct the files, or how {log.path} reads dt."
             )
         if not report.days:
             wanted = f" on {self.only}" if self.only else ""

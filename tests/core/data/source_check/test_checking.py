@@ -1,6 +1,7 @@
 import shutil
 from datetime import date
 
+import duckdb
 import pytest
 
 from lt4rec_core.data.source_check import check_source
@@ -63,11 +64,14 @@ def test_a_copy_on_another_day_is_no_duplicate_as_days_are_screened_by_themselve
     assert check([{}, {}, {"dt": "2026-03-03"}]).rejected == {"duplicate": 1}
 
 
-def test_a_row_without_a_day_is_a_problem(check):
-    report = check([*ROWS, {"dt": "soon"}])
+@pytest.mark.parametrize("day", ["soon", "4713-01-01 (BC)", "5877641-06-23"])
+def test_a_row_without_a_possible_day_is_a_problem_and_is_shown(check, day):
+    report = check([*ROWS, {"dt": day, "user_id": "dan"}])
 
-    assert report.n_rows == 6
-    assert any(p.startswith("1 of 6 rows have a day that cannot be read") for p in report.problems)
+    assert (report.n_rows, report.total("n_rows")) == (6, 5)
+    (problem,) = report.problems
+    assert problem.startswith("1 of 6 rows have a day that cannot be read or lies outside")
+    assert "'user_id': 'dan'" in problem
 
 
 def test_one_day_can_be_looked_at_alone(check):
@@ -144,6 +148,17 @@ def test_a_parquet_file_that_is_none_is_a_problem(check, deliver):
     (deliver() / "impressions" / "log.csv").rename(deliver() / "impressions" / "more.parquet")
 
     assert any("more.parquet as parquet" in problem for problem in check().problems)
+
+
+def test_types_that_nobody_meant_are_rows_that_screening_rejects(check, deliver):
+    odd = "timestamp 'infinity' as occurred_at, 7 as user_id, 1.5 as video_id, [true] as is_click"
+    target = f"{deliver(rows=ROWS)}/impressions/odd.parquet"
+    row = f"'2026-03-02' as dt, {odd}, {{'a': 1}} as play_ms, 9::hugeint as duration_ms"
+    duckdb.sql(f"copy (select {row}) to '{target}'")
+
+    report = check()
+
+    assert (report.n_rows, report.rejected) == (6, {"unreadable": 1}), report.problems
 
 
 def test_no_file_at_all_is_a_problem_that_says_where_it_looked(check, tmp_path):
