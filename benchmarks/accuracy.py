@@ -40,7 +40,7 @@ def _of_home(home: Any, name: str, seeds: int, quick: bool) -> Iterator[Figure]:
     import torch
 
     torch.set_num_threads(1)
-    catalogue, training, judging = _samples(Path(home), 3 if quick else None)
+    catalogue, training, judging = _samples(Path(home), 1 if quick else 2)
     scores: dict[str, list[dict[str, float]]] = {kind: [] for kind in ("plain", *_precisions())}
     for seed in range(seeds):
         for kind, found in scores.items():
@@ -77,8 +77,8 @@ def _precisions() -> tuple[str, ...]:
     return ("fp32", "bf16") if has_bf16() else ("fp32",)
 
 
-def _samples(home: Path, n_days: int | None) -> tuple[Any, "SampleSet", "SampleSet"]:
-    """The catalogue; all days but the last two; the last two (with three days, but the last and the last)."""
+def _samples(home: Path, n_judging: int) -> tuple[Any, "SampleSet", "SampleSet"]:
+    """The catalogue; the samples of all days but the last ones, and of those."""
     from lt4rec_assets.learning import SAMPLES, Learning
     from lt4rec_assets.project import Project
     from lt4rec_assets.settings import read_settings
@@ -87,7 +87,7 @@ def _samples(home: Path, n_days: int | None) -> tuple[Any, "SampleSet", "SampleS
     learning = Learning.of(Project.of(read_settings({**os.environ, "LT4REC_HOME": str(home)})))
     lake = Lake(home)
     days: list[date] = sorted({day for day, _, _ in lake.snapshot(SAMPLES).files})
-    first_judging = days[-1] - timedelta(days=0 if n_days else 1)
+    first_judging = days[-1] - timedelta(days=n_judging - 1)
     training = learning.samples(lake, days[0], first_judging - timedelta(days=1))[0]
     return learning.project.source.catalogue, training, learning.samples(lake, first_judging, days[-1])[0]
 
@@ -153,7 +153,7 @@ def _simulated(quick: bool) -> Any:
     def made() -> Iterator[Path]:
         with temporary_home(1_000 if quick else 30_000) as home:
             chain = Chain.of(home)
-            for number in range(3 if quick else 14):
+            for number in range(2 if quick else 14):
                 for name in chain.tables:
                     chain.lake.publish(chain.stage(name, chain.day(number))[0])
             yield home

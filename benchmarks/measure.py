@@ -24,6 +24,8 @@ BENCHMARKS = (
     "sql",
     "metrics",
     "accuracy",
+    "loading",
+    "tickets",
     "warm_day",
     "definitions",
     "ranker",

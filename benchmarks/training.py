@@ -32,9 +32,10 @@ SHARES = {"fp32": 85, "bf16": 75}
 
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:
     """Everyone in turn, so that whatever else the machine does meets all of them."""
-    for n_ids in (2_000,) if asked.quick else (200_000, 2_000_000) if asked.large else (200_000,):
-        for batch in (256,) if asked.quick else (1024, 4096):
-            turns = _turns(n_ids, batch, 2_000 if asked.quick else 65_536, not asked.quick, asked.runs)
+    sizes = (2_000,) if asked.quick else (200_000, 2_000_000) if asked.large else (200_000,)
+    for n_ids in asked.ids or sizes:
+        for batch in asked.batches or ((256,) if asked.quick else (1024, 4096)):
+            turns = _turns(n_ids, batch, 2_000 if asked.quick else 32_768, not asked.quick, asked.runs)
             yield from _figures(f"training, {n_ids:,} ids, batch {batch:,}", n_ids, turns)
 
 
@@ -53,14 +54,14 @@ def _turns(n_ids: int, batch: int, n_rows: int, peers: bool, runs: int) -> dict[
             same = {**ours, "masked": False, "interaction": "none"}
             contestants[f"{precision} their network"] = ("benchmarks.trainers:Ours", same)
         contestants[f"{precision} floor"] = ("benchmarks.trainers:Floor", {**rows, "dtype": dtype})
-    fewer = {**rows, "n_rows": n_rows // 4}  # they are slower
+    fewer = {**rows, "n_rows": n_rows // 2}  # they are slower
     for name, (module, trainer, options) in PEERS.items() if peers else ():
         if importlib.util.find_spec(module):
             contestants[name] = (f"benchmarks.trainers:{trainer}", {**fewer, **options})
     if "torch-rechub" in contestants:
         contestants[FED] = ("benchmarks.trainers:Rechub", {**fewer, "own_loader": False})
     turns: dict[str, list[Turn]] = {name: [] for name in contestants}
-    with Turns(contestants) as waiting:
+    with Turns(contestants, here=not peers) as waiting:
         for _ in range(runs):
             for name, took in turns.items():
                 took.append(waiting.turn(name))
@@ -97,5 +98,10 @@ def _ratios(
                 yield Figure(f"{of}, {words}, than {theirs}", "times faster", ratio, target)
 
 
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ids", nargs="*", type=int, choices=(200_000, 2_000_000), help="only these tables")
+    parser.add_argument("--batches", nargs="*", type=int, help="only these batch sizes")
+
+
 if __name__ == "__main__":
-    script("training", __doc__, measure, runs=3)
+    script("training", __doc__, measure, runs=3, more=_options)

@@ -28,15 +28,21 @@ class Turns:
     Args:
         contestants: name to where its class is found (``module:Class``) and the class's arguments. It is
             made in its process and has a method ``run`` that returns what it did.
+        here: make them all in this process, to show that they run.
     """
 
-    def __init__(self, contestants: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
-        self._contestants = contestants
+    def __init__(self, contestants: Mapping[str, tuple[str, Mapping[str, Any]]], here: bool = False) -> None:
+        self._contestants, self._in_process = contestants, here
+        self._here: dict[str, Any] = {}
         self._pipes: dict[str, Connection] = {}
         self._processes: list[Any] = []
 
     def __enter__(self) -> "Turns":
-        context = multiprocessing.get_context("spawn")
+        if self._in_process:
+            self._here = {name: _make(*found) for name, found in self._contestants.items()}
+            return self
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["torch"])  # imported once, before anything runs
         for name, (where, arguments) in self._contestants.items():
             here, there = context.Pipe()
             process = context.Process(target=_wait_for_turns, args=(there, where, arguments), daemon=True)
@@ -57,6 +63,8 @@ class Turns:
 
     def turn(self, name: str) -> Turn:
         """Let one run while the others wait."""
+        if name in self._here:
+            return _take(self._here[name])
         self._pipes[name].send("run")
         return self._answer(name)
 
@@ -68,18 +76,26 @@ class Turns:
 
 
 def _wait_for_turns(pipe: Connection, where: str, arguments: Mapping[str, Any]) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    module, name = where.split(":")
-    contestant = getattr(importlib.import_module(module), name)(**arguments)
+    contestant = _make(where, arguments)
     pipe.send("ready")
     while True:
         try:
             pipe.recv()
         except EOFError:
             return
-        began = time.perf_counter()
-        with measured() as span:
-            done = contestant.run()
-        pipe.send(Turn(done, span.cpu, time.perf_counter() - began, span.peak_mb))
+        pipe.send(_take(contestant))
+
+
+def _make(where: str, arguments: Mapping[str, Any]) -> Any:
+    import torch
+
+    torch.set_num_threads(1)
+    module, name = where.split(":")
+    return getattr(importlib.import_module(module), name)(**arguments)
+
+
+def _take(contestant: Any) -> Turn:
+    began = time.perf_counter()
+    with measured() as span:
+        done = contestant.run()
+    return Turn(done, span.cpu, time.perf_counter() - began, span.peak_mb)

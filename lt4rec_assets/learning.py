@@ -13,7 +13,9 @@ from typing import Any, Literal
 from lt4rec_assets.project import Project
 from lt4rec_core.config import from_mapping
 from lt4rec_core.data.lake import Lake
-from lt4rec_core.data.loading import LABEL_COLUMNS, SampleSet, load_samples
+from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.snapshot import Snapshot
+from lt4rec_core.data.streaming import Samples, SampleStream, bytes_per_sample, load_days
 from lt4rec_core.errors import ConfigError, LakeError, ModelStoreError
 from lt4rec_core.model.masks import Mask
 from lt4rec_core.model.network import NetworkConfig
@@ -112,8 +114,8 @@ class Learning:
         return find_ticket(
             self.project.source.catalogue,
             get_tasks([name])[0],
-            self.samples(lake, window[0], window[-2])[0],
-            self.samples(lake, window[-1], window[-1])[0],
+            self.samples_or_stream(lake, window[0], window[-2])[0],
+            self.samples_or_stream(lake, window[-1], window[-1])[0],
             network=self.network,
             training=self.training,
             pruning=self.pruning,
@@ -131,6 +133,27 @@ class Learning:
         Raises:
             LakeError: one of the days has no samples.
         """
+        snapshot, _ = self._complete(lake, first, last)
+        catalogue = self.project.source.catalogue
+        return load_days(lake, snapshot, first, last, catalogue, keep), snapshot.version
+
+    def samples_or_stream(
+        self, lake: Lake, first: date, last: date, keep: tuple[str, ...] = ()
+    ) -> tuple[Samples, int]:
+        """As ``samples``, but a stream where ``[training] stream_above_mb`` says so; it keeps nothing beside.
+
+        Raises:
+            LakeError: one of the days has no samples.
+        """
+        snapshot, n_rows = self._complete(lake, first, last)
+        catalogue = self.project.source.catalogue
+        most = self.training.stream_above_mb * 2**20 // bytes_per_sample(catalogue)
+        if n_rows <= most:
+            return self.samples(lake, first, last, keep)
+        return SampleStream(snapshot, first, last, catalogue, block_rows=most // 4), snapshot.version
+
+    def _complete(self, lake: Lake, first: date, last: date) -> tuple[Snapshot, int]:
+        """The table as it is now and its rows on these days, each of which has some."""
         snapshot = lake.snapshot(SAMPLES)
         rows: dict[date, int] = {}
         for day, _, n in snapshot.files:
@@ -141,11 +164,7 @@ class Learning:
                 f"{SAMPLES} has no rows for {', '.join(map(str, missing))}. "
                 "Materialise these days first; a day that failed its gate publishes nothing."
             )
-        columns = [f.column for f in self.project.source.catalogue.features]
-        columns += [*LABEL_COLUMNS, *keep]
-        reader = lake.open(SAMPLES, first, last, list(dict.fromkeys(columns)), snapshot=snapshot)
-        n_rows = sum(rows[day] for day in wanted)
-        return load_samples(reader, self.project.source.catalogue, n_rows, keep=keep), snapshot.version
+        return snapshot, sum(rows[day] for day in wanted)
 
     def found_masks(self) -> dict[str, Mask]:
         """The masks of the tickets there are under these settings, by task; a damaged one is none."""

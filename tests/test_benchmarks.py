@@ -17,6 +17,8 @@ BENCHMARKS = (
     "sql",
     "metrics",
     "accuracy",
+    "loading",
+    "tickets",
     "warm_day",
     "definitions",
     "ranker",

@@ -86,21 +86,28 @@ def _score(
     project: Project, lake: "Lake", store: ModelStoreResource, day: date
 ) -> tuple["Staged", dict[str, str]]:
     """Stage the day's samples, scored by yesterday's models."""
+    import pyarrow as pa
+
     from lt4rec_assets.learning import SAMPLES, Learning
+    from lt4rec_core.data.lake import arrow_schema
+    from lt4rec_core.data.streaming import in_order
     from lt4rec_core.evaluation.predictions import COPIED, predictions_table
     from lt4rec_core.training.daily import score_day
 
     learning, models = Learning.of(project), store.open()
-    samples, version = learning.samples(lake, day, day, keep=COPIED)
-    parts, digests = [], {}
-    for kind in MODELS:
-        chain = learning.chain(kind, models)
-        scores, digest = score_day(models, chain, day - timedelta(days=1), samples)
-        parts.append((kind, scores, digest))
-        digests[f"{kind}_digest"] = digest
-    table = predictions_table(project.tables[PREDICTIONS], samples.kept, parts)
-    staged = lake.stage(PREDICTIONS, day, table.to_reader(), {SAMPLES: version})
-    return staged, digests
+    samples, version = learning.samples_or_stream(lake, day, day, keep=COPIED)
+    declared, digests = project.tables[PREDICTIONS], dict[str, str]()
+
+    def batches() -> Iterator["pa.RecordBatch"]:
+        for kind in sorted(MODELS):
+            chain = learning.chain(kind, models)
+            for block in in_order(samples, COPIED):
+                scores, digest = score_day(models, chain, day - timedelta(days=1), block)
+                digests[f"{kind}_digest"] = digest
+                yield from predictions_table(declared, block.kept, [(kind, scores, digest)]).to_batches()
+
+    rows = pa.RecordBatchReader.from_batches(arrow_schema(declared.columns), batches())
+    return lake.stage(PREDICTIONS, day, rows, {SAMPLES: version}), digests
 
 
 def predictions_lineage(project: Project) -> dict[str, list["Origin"]]:

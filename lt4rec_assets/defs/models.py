@@ -124,7 +124,7 @@ def _train(
 
     learning, opened, models = Learning.of(project), lake.open(project), store.open()
     chain = learning.chain(kind, models)
-    samples, version = learning.samples(opened, day, day)
+    samples, version = learning.samples_or_stream(opened, day, day)
     log = ProgressLog(say)
     report = train_day(
         models,

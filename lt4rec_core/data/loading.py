@@ -96,35 +96,39 @@ def load_samples(
     Raises:
         TrainingError: a column is missing, or an id lies outside ``[0, buckets)``.
     """
-    columns = _Columns(catalogue, reader.schema, keep)
+    columns = Columns(catalogue, reader.schema, keep)
     capacity = max(n_rows or 0, 0)
     ids, lists, labels = columns.allocate(capacity)
-    kept, n = [], 0
+    kept: list[pa.RecordBatch] = []
+    n = 0
     for batch in reader:
         end = n + batch.num_rows
         if end > capacity:
             capacity = end if n == 0 else max(end, capacity + capacity // 2)
             ids, lists, labels = columns.grow(capacity, n, ids, lists, labels)
         columns.fill(batch, ids[n:end], lists, labels, n)
-        kept.append(batch.select(list(keep)))
+        kept.append(columns.kept_of(batch))
         n = end
     return SampleSet(
         ids[:n],
         {name: value[:n] for name, value in lists.items()},
         {name: value[:n] for name, value in labels.items()},
-        pa.Table.from_batches(kept, schema=pa.schema([reader.schema.field(c) for c in keep]))
-        if keep
-        else None,
+        columns.table_of(kept),
     )
 
 
-class _Columns:
+class Columns:
     """What is read from each batch, and where it goes."""
 
-    def __init__(self, catalogue: FeatureCatalogue, schema: pa.Schema, keep: Sequence[str]) -> None:
-        self.buckets = {f.column: catalogue.embeddings[f.embedding] for f in catalogue.features}
-        self.categorical = [f.column for f in catalogue.features if f.kind == "categorical"]
-        self.lists = {f.column: f.max_length or 0 for f in catalogue.features if f.kind == "list"}
+    def __init__(
+        self, catalogue: FeatureCatalogue, schema: pa.Schema, keep: Sequence[str], only_labels: bool = False
+    ) -> None:
+        features = () if only_labels else catalogue.features
+        self.buckets = {f.column: catalogue.embeddings[f.embedding] for f in features}
+        self.categorical = [f.column for f in features if f.kind == "categorical"]
+        self.lists = {f.column: f.max_length or 0 for f in features if f.kind == "list"}
+        self.names, self.keep = tuple(schema.names), list(keep)
+        self._kept = pa.schema([schema.field(name) for name in keep if name in schema.names])
         self.labels = [name for name in LABEL_COLUMNS if name in schema.names]
         missing = [name for name in (*self.buckets, *keep) if name not in schema.names]
         if missing:
@@ -132,6 +136,14 @@ class _Columns:
                 f"training.samples lacks the columns {', '.join(missing)}, found {', '.join(schema.names)}. "
                 "Was it built with another feature catalogue?"
             )
+
+    def kept_of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns that are kept beside the tensors."""
+        return batch.select(self.keep).cast(self._kept) if self.keep else batch.select([])
+
+    def table_of(self, kept: Sequence[pa.RecordBatch]) -> pa.Table | None:
+        """What was kept, as one table; None where nothing was to be."""
+        return pa.Table.from_batches(kept, schema=self._kept) if self.keep else None
 
     def allocate(self, n: int) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """Tensors for ``n`` rows; the system hands out their pages only as they are filled."""
@@ -162,8 +174,9 @@ class _Columns:
     ) -> None:
         """Write one Arrow batch into its rows."""
         rows = slice(start, start + batch.num_rows)
+        table = ids.numpy()
         for i, name in enumerate(self.categorical):
-            ids[:, i] = torch.from_numpy(self._ids(name, batch.column(name)))
+            table[:, i] = self._ids(name, batch.column(name))
         for name, length in self.lists.items():
             self._fill_list(name, batch.column(name), lists[name][rows].numpy(), length)
         for name in self.labels:
@@ -176,13 +189,14 @@ class _Columns:
             column = column.fill_null(0)
         values = column.cast(pa.int32()).to_numpy(zero_copy_only=False)
         buckets = self.buckets[name]
-        if len(values) and (values.min() < 0 or values.max() >= buckets):
+        # Read as unsigned a negative number is a large one, so one pass over the values is enough.
+        if len(values) and values.view(np.uint32).max() >= buckets:
             bad = values[(values < 0) | (values >= buckets)]
             raise TrainingError(
                 f"{name} has {len(bad)} bucket ids outside [0, {buckets}), for example {bad[0]}. "
                 "Was training.samples built with another feature catalogue?"
             )
-        return np.array(values)  # Arrow's memory is read-only, which torch warns of
+        return values
 
     def _fill_list(self, name: str, column: pa.Array, out: np.ndarray, length: int) -> None:
         """The first ``length`` ids of each list; a NULL list is an empty one."""

@@ -39,7 +39,9 @@ class Backprop:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.net, self.dtype = net, dtype
-        self.keep = {task: {n: m.to(dtype) for n, m in (mask or {}).items()} for task, mask in keep.items()}
+        # All bits or none: taking bits away costs a quarter of multiplying by 0 or 1.
+        bits = torch.int32 if dtype == torch.float32 else torch.int16
+        self.keep = {task: {n: -m.to(bits) for n, m in (mask or {}).items()} for task, mask in keep.items()}
         self.weights: list[Tensor] = [layer.weight.detach() for layer in net.trunk]  # type: ignore[operator]
         self.biases: list[Tensor] = [layer.bias.detach() for layer in net.trunk]  # type: ignore[operator]
         n = net.layout.n_fields * net.config.embedding_dim
@@ -122,7 +124,9 @@ class Backprop:
             room = self._buffer(f"weight{i}.{j}", *part.shape)
             if mask is None or self.dtype != torch.float32:
                 part = room.copy_(part)
-            found.append(part if mask is None else torch.mul(part, mask[:, columns], out=room))
+            if mask is not None:
+                torch.bitwise_and(part.view(mask.dtype), mask[:, columns], out=room.view(mask.dtype))
+            found.append(room)
         return found
 
     def _columns_of(self, i: int) -> list[slice]:
@@ -136,7 +140,7 @@ class Backprop:
         for i, bias in enumerate(self.biases):
             bias = bias.to(self.dtype)
             if f"trunk.{i}.bias" in keep:
-                bias = bias * keep[f"trunk.{i}.bias"]
+                bias = bias * keep[f"trunk.{i}.bias"].bool()
             inputs = [hidden[-1]] if i else parts
             out = self._buffer(f"hidden{i}", len(inputs[0]), len(bias))
             torch.addmm(bias, inputs[0], weights[i][0].T, out=out)
@@ -154,9 +158,9 @@ class Backprop:
         for columns, x in zip(self._columns_of(i), below, strict=True):
             torch.mm(g.T, x, out=gradient[:, columns])
         if weight in keep:
-            gradient.mul_(keep[weight])
+            gradient.view(keep[weight].dtype).bitwise_and_(keep[weight])
         of_bias = g.sum(0, dtype=torch.float32)
-        return self._float(f"own{i}", gradient), of_bias.mul_(keep[bias]) if bias in keep else of_bias
+        return self._float(f"own{i}", gradient), of_bias.mul_(keep[bias].bool()) if bias in keep else of_bias
 
     def _field_gradient(self, fields: Tensor, g: Tensor, weights: list[Tensor]) -> Tensor:
         """Through the first layer directly, and through the products: a pair's flows to both its fields."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.streaming import Samples, count
 from lt4rec_core.errors import TrainingError
 from lt4rec_core.model.tasks import CLICK_LABEL, Task
 
@@ -76,6 +77,15 @@ def rows_of_task(samples: SampleSet, task: Task) -> Tensor:
     if task.sample == "clicked":
         known &= samples.labels[CLICK_LABEL] == 1
     return known.nonzero().squeeze(1)
+
+
+def n_of_task(samples: Samples, task: Task) -> int:
+    """How many samples a task has.
+
+    Raises:
+        TrainingError: the label's column is not there.
+    """
+    return count(samples, (task.label, CLICK_LABEL), lambda part: len(rows_of_task(part, task)))
 
 
 def iterate_batches(

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.streaming import Samples
 from lt4rec_core.errors import TrainingError
 from lt4rec_core.model.network import SharedNet
-from lt4rec_core.training.batches import generator_for, rows_of_task
+from lt4rec_core.training.batches import generator_for, n_of_task
 from lt4rec_core.training.chain import Chain
 from lt4rec_core.training.precision import Precision, automatic, checked
 from lt4rec_core.training.state import State, initial, restore
@@ -51,7 +51,7 @@ def train_day(
     store: ModelStore,
     chain: Chain,
     day: date,
-    samples: SampleSet,
+    samples: Samples,
     *,
     first: bool,
     data_versions: Mapping[str, Any] | None = None,
@@ -86,14 +86,14 @@ def train_day(
         store.warm.pop(chain.digest, None)  # from here on it changes; a failure must not leave it half-way
     losses: dict[str, TaskLoss] = {}
     precision = checked(state.precision)
-    if not any(len(rows_of_task(samples, task)) for task in chain.tasks):
+    if not any(n_of_task(samples, task) for task in chain.tasks):
         raise TrainingError(
             f"Nothing to train on: none of the {len(samples)} samples of {day} has a label of a task. "
             "Look at training.samples of that day."
         )
     for name, tasks in chain.members.items():
         net, optimizers = state.nets[name], state.optimizers[name]
-        if not any(len(rows_of_task(samples, task)) for task in tasks):
+        if not any(n_of_task(samples, task) for task in tasks):
             losses |= {task.name: TaskLoss(float("nan"), 0) for task in tasks}  # this network rests today
             continue
         stream = generator_for(chain.seed, chain.kind, name, day)
@@ -126,7 +126,7 @@ def train_day(
 
 
 def score_day(
-    store: ModelStore, chain: Chain, model_day: date, samples: SampleSet
+    store: ModelStore, chain: Chain, model_day: date, samples: Samples
 ) -> tuple[dict[str, np.ndarray], str]:
     """Score samples with the model of ``model_day``, as production would have: that day is before theirs.
 

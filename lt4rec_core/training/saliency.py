@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.streaming import Samples, blocks_of
 from lt4rec_core.model.masks import Mask
 from lt4rec_core.model.network import SharedNet
 from lt4rec_core.model.sharing import task_logits
@@ -25,7 +25,7 @@ def weight_saliency(
     net: SharedNet,
     task: Task,
     mask: Mask,
-    samples: SampleSet,
+    samples: Samples,
     training: TrainingConfig,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
@@ -56,7 +56,12 @@ def weight_saliency(
     sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     parameters = list(net.trunk_weights().values())
     n = 0
-    for batch in iterate_batches(samples, (task,), training.batch_size, generator, {}):
+    batches = (
+        batch
+        for block in blocks_of(samples, generator)
+        for batch in iterate_batches(block, (task,), training.batch_size, generator, {})
+    )
+    for batch in batches:
         batch = drop_unknown(net, batch, training.unknown_dropout, generator)
         fields = net.embed(net.lookup(batch.ids, batch.lists), task.name)
         loss = task_loss(

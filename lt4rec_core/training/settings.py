@@ -75,13 +75,17 @@ class TrainingConfig:
     threads: int = 1
     """PyTorch's threads. Another number gives other last bits, hence another model digest."""
 
+    stream_above_mb: int = added_later(1024)
+    """Days whose samples take more MiB as tensors are read block by block, a quarter of it at a time, and not
+    at once. What is shuffled together then differs, hence the model digest."""
+
     precision: Literal["auto", "fp32", "bf16"] = added_later("auto")
     """Of the trunk's matrix products; weights and moments are fp32 in any case. ``auto`` is bf16 where the
     processor computes it itself, in daily models and their tickets; a chain keeps what it began with, and
     races compare in fp32."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "learning_rate", "embedding_learning_rate", "threads"):
+        for name in ("batch_size", "learning_rate", "embedding_learning_rate", "threads", "stream_above_mb"):
             check(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}.")
         for name in ("adagrad_eps", "adagrad_initial"):
             check(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}.")

@@ -11,7 +11,7 @@ import torch
 
 from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.config import check, digest_of
-from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.streaming import Samples, in_order
 from lt4rec_core.errors import TrainingError
 from lt4rec_core.evaluation.metrics import auc_score, mse_loss
 from lt4rec_core.model.masks import Mask, density, keep_all, layer_densities, mask_digest
@@ -159,8 +159,8 @@ class Ticket:
 def find_ticket(
     catalogue: FeatureCatalogue,
     task: Task,
-    train_samples: SampleSet,
-    valid_samples: SampleSet,
+    train_samples: Samples,
+    valid_samples: Samples,
     *,
     network: NetworkConfig,
     training: TrainingConfig,
@@ -228,8 +228,8 @@ def find_ticket(
 def _rounds(
     catalogue: FeatureCatalogue,
     task: Task,
-    train_samples: SampleSet,
-    valid_samples: SampleSet,
+    train_samples: Samples,
+    valid_samples: Samples,
     network: NetworkConfig,
     training: TrainingConfig,
     pruning: PruneConfig,
@@ -286,7 +286,7 @@ def _prune(
     net: SharedNet,
     task: Task,
     mask: Mask,
-    samples: SampleSet,
+    samples: Samples,
     training: TrainingConfig,
     pruning: PruneConfig,
     generator: torch.Generator,
@@ -305,7 +305,7 @@ def initial_generator(seed: int, restart: str, *purpose: object) -> torch.Genera
     return generator_for(seed, "rewind") if restart == "rewind" else generator_for(seed, "initial", *purpose)
 
 
-def validate(net: SharedNet, task: Task, mask: Mask | None, samples: SampleSet) -> tuple[float, float]:
+def validate(net: SharedNet, task: Task, mask: Mask | None, samples: Samples) -> tuple[float, float]:
     """A task's metric on its samples, and the metric's standard error over samples.
 
     The error of an AUC is Hanley and McNeil's (1982), that of an MSE the usual one of a mean.
@@ -313,14 +313,17 @@ def validate(net: SharedNet, task: Task, mask: Mask | None, samples: SampleSet) 
     Raises:
         TrainingError: no sample has the task's label.
     """
-    own = samples.select(rows_of_task(samples, task))
-    if len(own) == 0:
+    found, known = [], []
+    for part in in_order(samples):
+        own = part.select(rows_of_task(part, task))
+        found.append(predict(net, own, (task.name,), {task.name: mask})[task.name])
+        known.append(own.labels[task.label].double().numpy())
+    scores, labels = np.concatenate(found), np.concatenate(known)
+    if len(labels) == 0:
         raise TrainingError(
             f"No validation sample has the label of task {task.name!r}. "
             "Look at the last day of the ticket window."
         )
-    scores = predict(net, own, (task.name,), {task.name: mask})[task.name]
-    labels = own.labels[task.label].double().numpy()
     if task.metric == "mse":
         errors = np.square(labels - scores)
         return mse_loss(labels, scores), float(errors.std() / np.sqrt(len(errors)))

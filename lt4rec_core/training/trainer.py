@@ -1,16 +1,17 @@
 """The one training loop: one task or many, one pass or several, dense or through masks; and prediction."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.streaming import Samples, blocks_of
 from lt4rec_core.errors import TrainingError
 from lt4rec_core.model.backprop import Backprop
 from lt4rec_core.model.masks import Masks, check_fits
@@ -23,13 +24,13 @@ from lt4rec_core.training.batches import (
     SampleWeights,
     iterate_batches,
     iterate_joint_batches,
-    rows_of_task,
+    n_of_task,
 )
 from lt4rec_core.training.losses import conflict_weights
 from lt4rec_core.training.optimizers import Optimizers
 from lt4rec_core.training.precision import DTYPES, Precision
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.steps import Met, direct_step, joint_stepper, single_step, step_together
+from lt4rec_core.training.steps import Keep, Met, direct_step, joint_stepper, single_step, step_together
 
 AnyBatch = TypeVar("AnyBatch", Batch, JointBatch)
 
@@ -65,7 +66,7 @@ class Progress:
 def train(
     net: SharedNet,
     optimizers: Optimizers,
-    samples: SampleSet,
+    samples: Samples,
     tasks: Sequence[Task],
     config: TrainingConfig,
     generator: torch.Generator,
@@ -83,7 +84,7 @@ def train(
     Args:
         net: the network; every task trains the trunk through its own mask.
         optimizers: of that network; their state goes on.
-        samples: all samples; each task takes its own.
+        samples: all samples; each task takes its own. Those of a stream are shuffled block by block.
         tasks: whose turn it can be.
         config: losses, batch size, dropout.
         generator: shuffles and drops; equal generators give equal bits.
@@ -97,43 +98,24 @@ def train(
         Per task the mean loss met on the way.
 
     Raises:
-        TrainingError: nothing to train on, a loss that is not finite (the step is not made), or a network or
-            steps that know no bf16.
+        TrainingError: nothing to train on, a loss that is not finite (the step is not made), a network or
+            steps that know no bf16, or weights of the samples of a stream.
+        LakeError: a stream cannot be read.
         MaskError: a mask does not fit the network.
     """
     keep = _float_masks(net, masks)
     repeats = {task.name: config.repeats_of(task.name) for task in tasks}
-    total = sum(len(rows_of_task(samples, task)) * repeats[task.name] for task in tasks) * epochs
+    total = sum(n_of_task(samples, task) * repeats[task.name] for task in tasks) * epochs
     if total == 0:
         raise TrainingError(
             f"Nothing to train on: none of {len(samples)} samples has a label of {[t.name for t in tasks]}. "
             "Look at training.samples of these days."
         )
-    if precision != "fp32" and not (config.steps == "alternating" and Backprop.takes(net)):
-        raise TrainingError(
-            f"{type(net).__name__} with steps = {config.steps!r} trains in fp32 only, asked for {precision}. "
-            "Look at [training] precision and [network] interaction in lt4rec.toml."
-        )
-    weights = _sample_weights(samples, tasks, config, sample_weights)
-    if config.steps == "alternating":
-        iterate: Callable[..., Iterable] = partial(
-            iterate_batches,
-            repeats=repeats,
-            batch_sizes={task.name: config.batch_size_of(task.name) for task in tasks},
-        )
-        step: Callable[..., Met] = partial(single_step, net, optimizers, config, tasks, keep)
-        if Backprop.takes(net):
-            by_name, backprop = {task.name: task for task in tasks}, Backprop(net, keep, DTYPES[precision])
-            step = partial(direct_step, net, optimizers, config, by_name, backprop)
-    elif config.steps == "together":
-        iterate = iterate_joint_batches
-        step = partial(step_together, net, optimizers, config, tasks, keep)
-    else:
-        iterate, step = iterate_joint_batches, joint_stepper(net, optimizers, config, tasks, keep, generator)
+    step = _stepper(net, optimizers, config, tasks, keep, generator, precision)
     sums = {task.name: _Sum() for task in tasks}
     done, next_report = 0, 0.0
     for _ in range(epochs):
-        for number, batch in enumerate(iterate(samples, tasks, config.batch_size, generator, weights)):
+        for number, batch in enumerate(_batches(samples, tasks, config, generator, sample_weights)):
             batch = drop_unknown(net, batch, config.unknown_dropout, generator)
             for task, (loss, n) in step(batch, number).items():
                 seen = sums[task]
@@ -142,6 +124,53 @@ def train(
                 next_report = done + total / 100
                 report(Progress(done, total, _means(sums)))
     return _means(sums)
+
+
+def _stepper(
+    net: SharedNet,
+    optimizers: Optimizers,
+    config: TrainingConfig,
+    tasks: Sequence[Task],
+    keep: Keep,
+    generator: torch.Generator,
+    precision: Precision,
+) -> Callable[..., Met]:
+    """What makes one update of a batch: gradients written out where they are, else autograd's."""
+    if config.steps == "alternating" and Backprop.takes(net):
+        by_name, backprop = {task.name: task for task in tasks}, Backprop(net, keep, DTYPES[precision])
+        return partial(direct_step, net, optimizers, config, by_name, backprop)
+    if precision != "fp32":
+        raise TrainingError(
+            f"{type(net).__name__} with steps = {config.steps!r} trains in fp32 only, asked for {precision}. "
+            "Look at [training] precision and [network] interaction in lt4rec.toml."
+        )
+    if config.steps == "alternating":
+        return partial(single_step, net, optimizers, config, tasks, keep)
+    if config.steps == "together":
+        return partial(step_together, net, optimizers, config, tasks, keep)
+    return joint_stepper(net, optimizers, config, tasks, keep, generator)
+
+
+def _batches(
+    samples: Samples,
+    tasks: Sequence[Task],
+    config: TrainingConfig,
+    generator: torch.Generator,
+    given: SampleWeights | None,
+) -> Iterator[Any]:
+    """``Batch`` or ``JointBatch`` of one pass, a stream's block by block."""
+    if not isinstance(samples, SampleSet) and any(w is not None for w in (given or {}).values()):
+        raise TrainingError("Samples that are streamed take no weights of their own. Load them into memory.")
+    iterate: Callable[..., Iterator[Any]] = iterate_joint_batches
+    if config.steps == "alternating":
+        iterate = partial(
+            iterate_batches,
+            repeats={task.name: config.repeats_of(task.name) for task in tasks},
+            batch_sizes={task.name: config.batch_size_of(task.name) for task in tasks},
+        )
+    for block in blocks_of(samples, generator):
+        weights = _sample_weights(block, tasks, config, given)
+        yield from iterate(block, tasks, config.batch_size, generator, weights)
 
 
 def _sample_weights(
@@ -180,10 +209,9 @@ def set_missing(
     return ids, lists
 
 
-@torch.inference_mode()
 def predict(
     net: SharedNet,
-    samples: SampleSet,
+    samples: Samples,
     tasks: Iterable[str],
     masks: Masks | None = None,
     batch_size: int = 4096,
@@ -194,6 +222,16 @@ def predict(
         Task name to float64 (n,), in the order of ``samples``.
     """
     keep, tasks = _float_masks(net, masks), tuple(tasks)
+    if isinstance(samples, SampleSet):
+        return _predict(net, samples, tasks, keep, batch_size)
+    blocks = [_predict(net, block, tasks, keep, batch_size) for block in samples.in_order()]
+    return {task: np.concatenate([block[task] for block in blocks]) for task in tasks}
+
+
+@torch.inference_mode()
+def _predict(
+    net: SharedNet, samples: SampleSet, tasks: Sequence[str], keep: Keep, batch_size: int
+) -> dict[str, np.ndarray]:
     scores = {task: np.empty(len(samples)) for task in tasks}
     for start in range(0, len(samples), batch_size):
         part = slice(start, start + batch_size)

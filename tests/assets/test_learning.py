@@ -2,10 +2,14 @@ from datetime import date
 
 import pytest
 
+from lt4rec_assets.defs import evaluation
 from lt4rec_assets.learning import Learning
 from lt4rec_assets.project import Project
+from lt4rec_assets.resources import ModelStoreResource
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.streaming import SampleStream
 from lt4rec_core.errors import ConfigError, LakeError, ModelStoreError
 from lt4rec_core.training.store import ModelStore
 
@@ -75,6 +79,26 @@ def test_samples_of_a_day_that_is_missing_are_refused(filled):
 
     with pytest.raises(LakeError, match=r"training\.samples has no rows for 2026-01-10"):
         Learning.of(filled.project).samples(lake, date(2026, 1, 9), date(2026, 1, 10))
+
+
+def test_days_above_the_threshold_are_streamed_and_scored_alike(filled, monkeypatch):
+    project = filled.project
+    lake, store = Lake(project.settings.home), ModelStoreResource(home=str(project.settings.home))
+    day = max(lake.days("evaluation.predictions"))
+    learning = Learning.of(project)
+
+    def scored():
+        staged, digests = evaluation._score(project, lake, store, day)
+        lake.discard(staged)
+        return staged.digest, staged.n_rows, digests
+
+    assert isinstance(learning.samples_or_stream(lake, day, day)[0], SampleSet)
+    in_memory = scored()
+    monkeypatch.setattr("lt4rec_assets.learning.bytes_per_sample", lambda catalogue: 2**40)
+    stream, version = learning.samples_or_stream(lake, day, day)
+    assert isinstance(stream, SampleStream)
+    assert version == lake.version("training.samples")
+    assert scored() == in_memory
 
 
 @pytest.mark.parametrize(

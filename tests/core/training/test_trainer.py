@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from lt4rec_core.data.streaming import SampleStream
 from lt4rec_core.errors import MaskError, TrainingError
 from lt4rec_core.evaluation.metrics import auc_score, mse_loss
 from lt4rec_core.model.masks import keep_all
@@ -222,3 +223,58 @@ def test_a_removed_neuron_with_a_bias_says_nothing(net, make_samples):
             layer.bias[~masks["ctr"][f"trunk.{i}.bias"]] = 5.0
 
     assert np.array_equal(predict(net, samples, ("ctr",), masks)["ctr"], before)
+
+
+class InMemory(SampleStream):
+    """A stream over blocks that are there already; in the lake's place."""
+
+    def __len__(self):
+        return sum(map(len, self.snapshot))
+
+    def shuffled(self, generator):
+        order = torch.randperm(len(self.snapshot), generator=generator).tolist()
+        return iter([self.snapshot[i] for i in order])
+
+    def in_order(self, keep=()):
+        return iter(self.snapshot)
+
+    def labels(self, names):
+        return iter(self.snapshot)
+
+
+def stream_of(*blocks):
+    return InMemory(blocks, None, None, None, 0)
+
+
+def test_a_stream_of_one_block_trains_like_its_samples(catalogue, small_network, make_samples):
+    samples, found = make_samples(300), []
+    for given in (samples, stream_of(samples)):
+        net = SharedNet(catalogue, ("ctr", "cvr"), small_network, torch.Generator().manual_seed(0))
+        stream = generator_for(0)
+        if given is samples:
+            torch.randperm(1, generator=stream)  # what the order of one block draws
+        losses = train(net, make_optimizers(net, CONFIG), given, (CTR, CVR), CONFIG, stream)
+        found.append((losses, weights(net)))
+
+    assert found[0][0] == found[1][0]
+    assert all(torch.equal(value, found[1][1][name]) for name, value in found[0][1].items())
+
+
+def test_a_stream_is_learnt_and_predicted_block_by_block(net, make_samples):
+    blocks = [make_samples(1000, seed=seed) for seed in (1, 2, 3)]
+    seen = []
+
+    losses = fit(net, stream_of(*blocks), epochs=2, report=seen.append)
+
+    assert losses["ctr"].n == 6000
+    assert seen[-1].done == seen[-1].total == sum(loss.n for loss in losses.values())
+    scores = predict(net, stream_of(*blocks), ("ctr",))["ctr"]
+    assert np.array_equal(scores, np.concatenate([predict(net, b, ("ctr",))["ctr"] for b in blocks]))
+    labels = np.concatenate([b.labels["is_click"].numpy() for b in blocks])
+    assert auc_score(labels, scores) > 0.75
+
+
+def test_samples_of_a_stream_take_no_weights_of_their_own(net, make_samples):
+    samples = make_samples(50)
+    with pytest.raises(TrainingError, match="Load them into memory"):
+        fit(net, stream_of(samples), sample_weights={"ctr": torch.ones(50)})
