@@ -156,8 +156,8 @@ def commits(lake: Lake, table: str) -> list[Commit]:
 
 
 def _rows_written(entry: Mapping[str, Any]) -> int | None:
-    metrics = entry.get("operationMetrics") or {}
-    found = metrics.get("num_added_rows", metrics.get("num_output_rows"))
+    metrics = entry.get("operationMetrics") or {}  # of rows that were appended
+    found = entry.get("lt4rec.n_rows", metrics.get("num_added_rows", metrics.get("num_output_rows")))
     return None if found is None else int(found)
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -26,10 +25,10 @@ from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.data.duck import connect_scratch, first_line, quoted, stream
 from lt4rec_core.data.lock import locked
 from lt4rec_core.data.opened import OpenTables
+from lt4rec_core.data.replacing import moved_in, replace_day
 from lt4rec_core.data.snapshot import Snapshot, arrow_schema, difference, plain
 from lt4rec_core.data.sqlfile import SqlFile
 from lt4rec_core.data.staging import (
-    ROWS_PER_GROUP,
     Staged,
     is_abandoned,
     scratch_name,
@@ -312,12 +311,12 @@ class Lake:
             "lt4rec.day": str(staged.day),
             "lt4rec.inputs": staged.inputs,
             "lt4rec.rows": staged.digest,
+            "lt4rec.n_rows": staged.n_rows,
             **(metadata or {}),
         }
         try:
             with self._writing(self._path(staged.table)):
-                write = self._replace(staged, {k: str(v) for k, v in noted.items()})
-                version = self._commit(staged.table, staged.day, write)
+                version = self._replace(staged, {k: str(v) for k, v in noted.items()})
                 if staged.n_rows == 0:
                     marks = self._path(staged.table) / EMPTY_DAYS
                     marks.mkdir(exist_ok=True)
@@ -325,6 +324,21 @@ class Lake:
         finally:
             self.discard(staged)
         return Published(staged.table, staged.day, version, staged.n_rows, staged.digest)
+
+    def _replace(self, staged: Staged, metadata: dict[str, str]) -> int:
+        schema, path = self.snapshot(staged.table).schema, self._path(staged.table)
+        if not staged.path.exists():
+            raise LakeError(
+                f"{staged.path} is gone: {staged.table} of {staged.day} was published or discarded. "
+                "Stage it again."
+            )
+        with contextlib.ExitStack() as moved:
+            file = moved.enter_context(moved_in(staged.path, path, staged.day)) if staged.n_rows else None
+
+            def write(delta: DeltaTable) -> int:
+                return replace_day(delta, schema, staged.day, file, staged.n_rows, metadata)
+
+            return self._commit(staged.table, staged.day, write)
 
     def append(self, table: str, day: date, rows: pa.Table) -> int:
         """Add rows to one day of a table that only grows, and return the version; nothing is replaced.
@@ -343,7 +357,7 @@ class Lake:
         batches = pa.RecordBatchReader.from_batches(schema, _only_day(rows.to_reader(), table, day))
         whole = batches.read_all()
 
-        def write(delta: DeltaTable) -> None:
+        def write(delta: DeltaTable) -> int:
             write_deltalake(
                 delta,
                 whole,
@@ -351,40 +365,22 @@ class Lake:
                 writer_properties=WriterProperties(compression="ZSTD"),
                 commit_properties=CommitProperties(custom_metadata={"lt4rec.day": str(day)}),
             )
+            return delta.version()
 
         with self._writing(self._path(table)):
             return self._commit(table, day, write)
 
-    def _replace(self, staged: Staged, metadata: dict[str, str]) -> Callable[[DeltaTable], None]:
-        def write(delta: DeltaTable) -> None:
-            with pq.ParquetFile(staged.path) as file:
-                rows = pa.RecordBatchReader.from_batches(
-                    file.schema_arrow, file.iter_batches(batch_size=ROWS_PER_GROUP)
-                )
-                write_deltalake(
-                    delta,
-                    rows,
-                    mode="overwrite",
-                    predicate=f"dt = '{staged.day}'",
-                    writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROWS_PER_GROUP),
-                    commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=0),
-                )
+    def _commit(self, table: str, day: date, write: Callable[[DeltaTable], int]) -> int:
+        """Write to the newest version of a table; again, with backoff, while others are faster.
 
-        return write
-
-    def _commit(self, table: str, day: date, write: Callable[[DeltaTable], None]) -> int:
-        """Write to the newest version of a table; again, with backoff, while others are faster."""
+        Returns:
+            The version that was written.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 delta = self._delta(table)
                 with _OPEN.forgetting(self._path(table)):
-                    write(delta)
-                return delta.version()
-            except FileNotFoundError as error:
-                raise LakeError(
-                    f"{error.filename or error} is gone: {table} of {day} was published or discarded. "
-                    "Stage it again."
-                ) from error
+                    return write(delta)
             except (DeltaError, pa.ArrowException) as error:
                 if is_full(error):
                     raise LakeError(self._no_room(self._path(table))) from error

@@ -55,7 +55,7 @@ class Snapshot:
             types = {f.name: duckdb_type(f.type) for f in self.schema}
             return "select " + ", ".join(f"null::{types[n]} as {quoted(n)}" for n in names) + " where false"
         paths = ", ".join(path_literal(p) for p in files)
-        # dt is not in the files: it is the name of the folder they lie in.
+        # dt is the name of the folder they lie in; files that were appended do not have it.
         scan = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'dt': date}})"
         return f"select {', '.join(map(quoted, names))} from {scan}"
 

@@ -230,7 +230,7 @@ def test_a_data_file_that_was_written_and_never_committed_is_not_seen(lake):
 
 
 def test_a_lost_commit_is_tried_again(lake, monkeypatch):
-    real, lost = lake_module.write_deltalake, []
+    real, lost = lake_module.replace_day, []
 
     def losing_twice(*args, **kwargs):
         if len(lost) < 2:
@@ -238,7 +238,7 @@ def test_a_lost_commit_is_tried_again(lake, monkeypatch):
             raise CommitFailedError("another writer was faster")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(lake_module, "write_deltalake", losing_twice)
+    monkeypatch.setattr(lake_module, "replace_day", losing_twice)
     monkeypatch.setattr(lake_module.time, "sleep", lambda s: None)
 
     put(lake, MONDAY, "a")
@@ -247,11 +247,11 @@ def test_a_lost_commit_is_tried_again(lake, monkeypatch):
     assert users(lake) == ["a"]
 
 
-def test_commits_lost_for_good_are_an_error_and_leave_nothing_staged(lake, monkeypatch):
+def test_commits_lost_for_good_are_an_error_and_leave_nothing(lake, monkeypatch):
     def losing(*args, **kwargs):
         raise CommitFailedError("another writer was faster")
 
-    monkeypatch.setattr(lake_module, "write_deltalake", losing)
+    monkeypatch.setattr(lake_module, "replace_day", losing)
     monkeypatch.setattr(lake_module.time, "sleep", lambda s: None)
     staged = lake.stage("samples.clicks", MONDAY, rows(MONDAY, "a"))
 
@@ -259,6 +259,7 @@ def test_commits_lost_for_good_are_an_error_and_leave_nothing_staged(lake, monke
         lake.publish(staged)
 
     assert not staged.path.exists()
+    assert list(lake.root.rglob("*.parquet")) == []
     assert users(lake) == []
 
 

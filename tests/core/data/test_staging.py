@@ -33,6 +33,27 @@ def test_no_rows_are_a_typed_file(tmp_path):
     assert pq.read_schema(tmp_path / "x.parquet").equals(table.schema)
 
 
+def test_only_what_repeats_has_a_dictionary(tmp_path):
+    table = pa.table(
+        {
+            "dt": pa.array([MONDAY], pa.date32()),
+            "user_id": ["u1"],
+            "page": ["feed"],
+            "play_ms": pa.array([1], pa.int64()),
+            "watch_ratio": [0.5],
+            "f_page": pa.array([1], pa.int32()),
+            "m_tags": pa.array([[1]], pa.list_(pa.field("element", pa.int32()))),
+        }
+    )
+
+    write_parquet(tmp_path / "x.parquet", table.to_reader(), table.schema)
+
+    group = pq.ParquetFile(tmp_path / "x.parquet").metadata.row_group(0)
+    columns = [group.column(i) for i in range(group.num_columns)]
+    with_one = {c.path_in_schema for c in columns if c.has_dictionary_page}
+    assert with_one == {"dt", "page", "f_page", "m_tags.list.element"}
+
+
 def test_files_of_a_living_process_are_not_abandoned(tmp_path):
     for name in (staged_name("samples.clicks", MONDAY), scratch_name()):
         path = tmp_path / name
