@@ -5,7 +5,6 @@ import pyarrow as pa
 import pytest
 import torch
 
-from lt4rec_core.data import lake as lake_module
 from lt4rec_core.data import staging
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.loading import LABEL_COLUMNS, load_samples
@@ -58,7 +57,6 @@ def rows(day):
 def lake(tmp_path, monkeypatch):
     """Two days in row groups of ten rows."""
     monkeypatch.setattr(staging, "ROWS_PER_GROUP", 10)
-    monkeypatch.setattr(lake_module, "ROWS_PER_GROUP", 10)
     path = tmp_path / "sql" / "training" / "samples.sql"
     path.parent.mkdir(parents=True)
     path.write_text(HEADER)
