@@ -18,8 +18,8 @@ SNET = dg.AssetKey(["models", "snet"])
 def cells_of(home):
     graph = home.definitions.resolve_asset_graph()
     for key in graph.toposorted_asset_keys:
-        if key.path[0] in ("experiments", "report"):
-            continue  # made when somebody asks for them
+        if key.path[0] in ("experiments", "report") or not graph.get(key).is_executable:
+            continue  # made when somebody asks for them, or, as views, never
         partitions = graph.get(key).partitions_def
         for partition in partitions.get_partition_keys() if partitions else [None]:
             yield key, partition
