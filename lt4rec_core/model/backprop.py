@@ -41,7 +41,10 @@ class Backprop:
         self.net, self.dtype = net, dtype
         # All bits or none: taking bits away costs a quarter of multiplying by 0 or 1.
         bits = torch.int32 if dtype == torch.float32 else torch.int16
-        self.keep = {task: {n: -m.to(bits) for n, m in (mask or {}).items()} for task, mask in keep.items()}
+        self.keep = {
+            task: {name: -m.to(bits) for name, m in (mask or {}).items() if not m.all()}
+            for task, mask in keep.items()
+        }
         self.weights: list[Tensor] = [layer.weight.detach() for layer in net.trunk]  # type: ignore[operator]
         self.biases: list[Tensor] = [layer.bias.detach() for layer in net.trunk]  # type: ignore[operator]
         n = net.layout.n_fields * net.config.embedding_dim

@@ -7,6 +7,7 @@ one round: only survivors are ranked here.
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -152,6 +153,20 @@ def _check_share(q: float) -> None:
         )
 
 
+def _smallest(sizes: Tensor, n: int) -> Tensor:
+    """Which are the ``n`` smallest of some sizes, of equal ones the first, as bools.
+
+    Partitioned, not sorted: a sort of a trunk's weights takes as long as several steps of training.
+    """
+    values = sizes.numpy()
+    if n == 0:
+        return torch.zeros(len(values), dtype=torch.bool)
+    largest = np.partition(values, n - 1)[n - 1]
+    chosen = values < largest
+    chosen[np.flatnonzero(values == largest)[: n - int(chosen.sum())]] = True
+    return torch.from_numpy(chosen)
+
+
 def _prune_together(weights: Weights, mask: Mask, q: float) -> Mask:
     """One ranking over all tensors of ``mask``."""
     keep = torch.cat([m.flatten() for m in mask.values()])  # (total,), a copy
@@ -159,7 +174,7 @@ def _prune_together(weights: Weights, mask: Mask, q: float) -> Mask:
 
     survivors = keep.nonzero().squeeze(1)  # (n_survivors,)
     n_remove = int(q * len(survivors))
-    keep[survivors[size[survivors].argsort(stable=True)[:n_remove]]] = False
+    keep[survivors[_smallest(size[survivors], n_remove)]] = False
 
     parts = keep.split([m.numel() for m in mask.values()])
     return {name: part.view_as(m) for (name, m), part in zip(mask.items(), parts, strict=True)}

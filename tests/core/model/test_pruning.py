@@ -189,3 +189,15 @@ def test_a_mask_widened_for_inputs_it_does_not_know_does_not_see_them():
     assert wide["trunk.1.weight"].all()
     with pytest.raises(MaskError):
         widen(mask, trunk(3, 3, 2))
+
+
+@pytest.mark.parametrize("distinct", [2, 5, 10_000])
+def test_the_smallest_are_those_that_a_stable_sort_puts_first(distinct):
+    size = torch.randint(distinct, (300,), generator=torch.Generator().manual_seed(distinct)).float()
+    weights, mask = {"w": size}, {"w": torch.arange(300) % 3 != 0}
+    for share in (0.001, 0.2, 0.7):
+        survivors = mask["w"].nonzero().squeeze(1)
+        gone = survivors[size[survivors].argsort(stable=True)[: int(share * len(survivors))]]
+        expected = mask["w"].clone()
+        expected[gone] = False
+        assert torch.equal(prune_smallest(weights, mask, share)["w"], expected)
