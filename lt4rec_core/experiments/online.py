@@ -3,6 +3,7 @@
 All policies meet the same requests with the same draws, so two that rank alike are answered alike.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -29,6 +30,10 @@ of clicks. A video counts up to its length, however often it is seen."""
 
 GRID = (0.0, 0.5, 1.0, 2.0)
 """Values of each exponent that are tried."""
+
+
+Sums = Mapping[str, tuple[Floats, Floats]]
+"""``METRICS`` to what each request adds above and below the line, (n,) each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +74,20 @@ def outcomes(scores: Floats, requests: Requests, n_shown: int) -> dict[str, Rati
     Returns:
         ``METRICS`` to their sums per user.
     """
+    sums = _sums(scores, requests, n_shown)
+    return {metric: Ratio.of(requests.user_ids, *both) for metric, both in sums.items()}
+
+
+def _sums(scores: Floats, requests: Requests, n_shown: int) -> Sums:
     seen = requests.react(best_first(scores)[:, :n_shown])
-    users, clicks = requests.user_ids, seen.clicked.sum(axis=1)
+    clicks, each = seen.clicked.sum(axis=1).astype(np.float64), np.ones(len(requests))
     watched = (seen.watch_ratio * seen.seconds).sum(axis=1)
     expected = (seen.p_click * seen.expected_watch_ratio * seen.seconds).sum(axis=1)
-    each = np.ones(len(requests))
     return {
-        "view_time": Ratio.of(users, watched, each),
-        "expected_view_time": Ratio.of(users, expected, each),
-        "ctr": Ratio.of(users, clicks, n_shown * each),
-        "cvr": Ratio.of(users, seen.watch_ratio.sum(axis=1), clicks),
+        "view_time": (watched, each),
+        "expected_view_time": (expected, each),
+        "ctr": (clicks, n_shown * each),
+        "cvr": (seen.watch_ratio.sum(axis=1), clicks),
     }
 
 
@@ -118,9 +127,23 @@ def sweep(
     days: Sequence[Day], policies: Sequence[Policy], n_shown: int, grid: Sequence[float] = GRID
 ) -> dict[tuple[str, Exponents], dict[str, float]]:
     """Every policy at every setting of the exponents but lots, which have none: metric to value."""
-    found = {}
+    found: dict[tuple[str, Exponents], dict[str, float]] = {}
     for a, b, c in product(grid, repeat=3):
-        for name, metrics in simulate(days, policies, n_shown, (a, b, c)).items():
-            if name != RANDOM and (a, b, c) != (0.0, 0.0, 0.0):
-                found[name, (a, b, c)] = {metric: ratio.value for metric, ratio in metrics.items()}
+        if a == b == c == 0:  # orders nothing
+            continue
+        parts: dict[str, list[Sums]] = {}
+        for day in days:
+            for name, scores in all_scores(policies, day.rows, day.requests, (a, b, c)).items():
+                if name != RANDOM:
+                    parts.setdefault(name, []).append(_sums(scores, day.requests, n_shown))
+        found |= {(name, (a, b, c)): _values(sums) for name, sums in parts.items()}
     return found
+
+
+def _values(days: Sequence[Sums]) -> dict[str, float]:
+    """Metric to its value over several days."""
+    values = {}
+    for metric in METRICS:
+        above, below = (sum(float(sums[metric][i].sum()) for sums in days) for i in (0, 1))
+        values[metric] = above / below if below else math.nan
+    return values

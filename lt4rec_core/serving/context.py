@@ -105,6 +105,17 @@ class ContextEncoder:
         return np.stack([found[column].astype(np.int32) for column in self._columns], axis=1)
 
 
+def encoder_for(catalogue: FeatureCatalogue, time_zone: str) -> ContextEncoder:
+    """The encoder of a catalogue, one for all rankers of a process: they ask the same of it."""
+    name = (catalogue.digest, time_zone)
+    if name not in _ENCODERS:
+        _ENCODERS[name] = ContextEncoder(catalogue, time_zone)
+    return _ENCODERS[name]
+
+
+_ENCODERS: dict[tuple[str, str], ContextEncoder] = {}
+
+
 def _bounded(remembered: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
     """What was asked stays, within bounds: then it begins anew."""
     if len(remembered) > REMEMBERED:

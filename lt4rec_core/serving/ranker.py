@@ -19,7 +19,7 @@ from lt4rec_core.data.loading import SampleSet
 from lt4rec_core.errors import ConfigError, ModelStoreError, ServingError
 from lt4rec_core.model.network import NetworkConfig, SharedNet
 from lt4rec_core.serving.compact import Layer, compact
-from lt4rec_core.serving.context import ContextEncoder
+from lt4rec_core.serving.context import encoder_for
 from lt4rec_core.serving.entities import SIDES, Entities, own_ids, unknown_ids
 from lt4rec_core.serving.scorer import Scorer, restore_front
 from lt4rec_core.serving.storage import unpack_trunk
@@ -91,7 +91,7 @@ class Ranker:
         """Looks up, pools and interacts, as in training; its own trunk is not used."""
         self._scorer = Scorer(self.catalogue, front, Trunk(self.heads, self._kinds(manifest.get("kernels"))))
         self.entities = {side: Entities.of_tensors(tensors, side) for side in SIDES}
-        self._encode_context = ContextEncoder(self.catalogue, told["time_zone"])
+        self._encode_context = encoder_for(self.catalogue, told["time_zone"])
         categorical = [f for f in self.catalogue.features if f.kind == "categorical"]
         self._places = {
             side: [i for i, f in enumerate(categorical) if f.side == side] for side in (*SIDES, "context")

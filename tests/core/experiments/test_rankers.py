@@ -25,7 +25,7 @@ def nobody(catalogue):
     return {side: of(side) for side in ("user", "video")}
 
 
-@pytest.mark.parametrize("row", ["base_ctr", "base_cvr", "hard_sharing", "s_weight", "s_neuron", "esmm"])
+@pytest.mark.parametrize("row", ["base_ctr", "hard_sharing", "s_weight", "s_neuron"])
 def test_a_rows_ranker_scores_as_its_cell(make_race, nobody, row):
     race = make_race()
     cell = race.run_cell(row, 3)
