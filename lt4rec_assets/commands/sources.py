@@ -29,6 +29,7 @@ def add_check_source(commands: "Commands") -> None:
 def _check_source(args: argparse.Namespace) -> int:
     from lt4rec_core.data.source_check import Limits, check_source, lines_of
     from lt4rec_core.data.sources import load_source
+    from lt4rec_core.model.tasks import get_tasks
 
     settings = read_settings(start=NONE_YET)
     source = load_source(settings.sql_root, settings.source, generator_settings=settings.generator)
@@ -42,6 +43,7 @@ def _check_source(args: argparse.Namespace) -> int:
         days=days if source.generator else [d for d in days[:1] if d != NONE_YET],
         day=args.day,
         max_rows=args.rows,
+        labels=[task.label for task in get_tasks(settings.tasks)],
         limits=Limits(max_unknown_share=settings.quality.max_unknown_share),
     )
     for line in lines_of(report):

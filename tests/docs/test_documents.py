@@ -26,7 +26,6 @@ NOT_OURS = {
     "dagster-webserver": "a server that does not end; tests/slow starts it",
     "diff": "compares a home's dagster.yaml with the project's",
     "sudo": "needs a machine's root: passwords for nginx",
-    "git": "needs a remote",
 }
 """Programs whose lines are not run, and why; whatever is not named here is run or checked."""
 
@@ -92,7 +91,7 @@ def test_a_command_is_one_that_there_is(assigned, command):
 def test_each_program_that_is_left_alone_is_met():
     met = {command[0].rpartition("/")[2] for _, command in (p.values for p in COMMANDS)}
 
-    assert set(NOT_OURS) - met <= {"git"}
+    assert set(NOT_OURS) <= met
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -39,6 +39,7 @@ def check_source(
     days: Sequence[date],
     day: date | None = None,
     max_rows: int | None = None,
+    labels: Sequence[str] = (),
     limits: Limits | None = None,
     memory_limit: str = "512MB",
 ) -> SourceReport:
@@ -53,6 +54,7 @@ def check_source(
             is one. Entities and features are looked at as of the first of them that the log has.
         day: look at this day alone.
         max_rows: read no more rows of the log than so many.
+        labels: columns that further tasks learn, such as ``is_like``: each must have values.
         limits: what is a problem, what is worth a note.
         memory_limit: DuckDB's; what does not fit spills to the temporary folder.
 
@@ -72,7 +74,7 @@ def check_source(
                 f"what was read cannot be measured: {first_line(error)}. Narrow it down: --day, --rows."
             )
     if report.days:
-        judge(report, limits or Limits(), [] if source.generator or day else days)
+        judge(report, limits or Limits(), [] if source.generator or day else days, labels)
     return report
 
 

@@ -7,16 +7,23 @@ from itertools import pairwise
 from lt4rec_core.data.source_check.facts import Limits, SourceReport
 
 
-def judge(report: SourceReport, limits: Limits, days: Sequence[date]) -> None:
+def judge(report: SourceReport, limits: Limits, days: Sequence[date], labels: Sequence[str] = ()) -> None:
     """Add to the problems and notes of a report what its figures say.
 
     Args:
         report: its days, labels, rejections, references and features, as far as they were measured.
         limits: what is a problem, what is worth a note.
         days: the days wanted; of a source that reads files, the first alone, if one is wanted.
+        labels: columns of the log that further tasks learn.
     """
     _judge_days(report, limits, days)
     _judge_labels(report, limits)
+    empty = [column.name for column in report.columns if column.name in labels and not column.n_values]
+    if empty:
+        report.problems.append(
+            f"LT4REC_TASKS asks for {', '.join(empty)}, and no row has a value: there is nothing to learn. "
+            "Leave the task out, or see how the column is read."
+        )
     _judge_rejected(report, limits)
     _judge_references(report, limits)
     for fact in report.features:

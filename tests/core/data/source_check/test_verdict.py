@@ -2,7 +2,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from lt4rec_core.data.source_check.facts import FeatureFacts, Limits, SourceReport
+from lt4rec_core.data.source_check.facts import ColumnFacts, FeatureFacts, Limits, SourceReport
 from lt4rec_core.data.source_check.verdict import judge
 
 FIRST = date(2026, 3, 2)
@@ -16,11 +16,11 @@ DAY = {
 }
 
 
-def judged(*days, wanted=(), **facts):
+def judged(*days, wanted=(), labels=(), **facts):
     """Problems and notes of a report; each day says what differs from DAY."""
     given = [{"dt": FIRST + timedelta(days=i), **DAY, **day} for i, day in enumerate(days or ({}, {}))]
     report = SourceReport(source=None, days=given, day=FIRST, **facts)
-    judge(report, Limits(), list(wanted))
+    judge(report, Limits(), list(wanted), labels)
     return report
 
 
@@ -107,3 +107,14 @@ def test_what_is_said_of_features_is_passed_on():
     report = judged(features=[FeatureFacts(None, "x", fault="cannot"), FeatureFacts(None, "y", remark="odd")])
 
     assert (report.problems, report.notes) == (["cannot"], ["odd"])
+
+
+def test_a_task_whose_label_has_no_value_is_a_problem():
+    columns = [
+        ColumnFacts("is_like", "boolean", False, 0, 0),
+        ColumnFacts("is_follow", "boolean", False, 9, 2),
+    ]
+
+    assert judged(columns=columns).problems == []
+    (problem,) = judged(columns=columns, labels=("is_like", "is_follow", "watch_ratio")).problems
+    assert problem.startswith("LT4REC_TASKS asks for is_like, and no row has a value")
