@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-Kind = Literal["text", "interval", "count", "share", "value", "signed", "percent", "milliseconds", "bytes"]
+Kind = Literal[
+    "text", "interval", "count", "share", "value", "signed", "percent", "seconds", "milliseconds", "bytes"
+]
 PERCENT = "\u202f%"
 NOTHING = "–"
 """What stands where there is no value."""
@@ -131,6 +133,8 @@ def told(value: Any, kind: Kind = "text") -> str:
         return f"{value / 1e6:.1f}\u202fMB"
     if kind == "milliseconds":
         return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+    if kind == "seconds":
+        return f"{value:.1f}"
     number = {
         "share": f"{100 * value:.{1 if value >= 0.01 or not value else 2}f}{PERCENT}",
         "value": f"{value:.5f}",

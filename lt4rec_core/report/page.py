@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lt4rec_core.errors import Lt4recError
-from lt4rec_core.report import days, logs, race, vega
+from lt4rec_core.report import days, logs, online, race, vega
 from lt4rec_core.report.ask import Lake
 from lt4rec_core.report.blocks import Block, Chart, Facts, Gap, Section, told
 from lt4rec_core.report.ranker import ranker
@@ -59,7 +59,7 @@ def sections_of(lake: Lake, given: Given) -> list[Section]:
         "Slices": lambda: days.slices(lake),
         "Figures 3 and 4: the tickets": lambda: sharing(given.drawn, given.tickets_missing),
         "Table 2: the race": lambda: race.offline(lake),
-        "Table 3: online": lambda: race.online(lake),
+        "Table 3: online": lambda: online.online(lake),
         "The ranker": lambda: ranker(given.rankers, given.ranker_in_use, given.rankers_missing),
     }
     sections = [_unless_it_fails(title, make) for title, make in made.items()]

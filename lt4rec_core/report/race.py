@@ -1,4 +1,4 @@
-"""The race: the paper's Table 2, the curve of scarce labels, and Table 3."""
+"""The race: the paper's Table 2, and the curve of scarce labels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from lt4rec_core.model.variants import VARIANTS
 from lt4rec_core.report import charts
 from lt4rec_core.report.ask import Lake
-from lt4rec_core.report.blocks import Block, Chart, Column, Gap, Kind, Note, Section, Table, interval, told
+from lt4rec_core.report.blocks import Block, Chart, Column, Gap, Kind, Section, Table, interval, told
 
 Rows = list[dict[str, Any]]
 
@@ -127,57 +127,6 @@ def _scarcity(rows: Rows | Gap) -> Iterator[Block]:
         Column("interval", "95 %", "interval"),
     ]
     yield Table("Fewer CVR labels: rows that saw a share of them", columns, _with_interval(rows))
-
-
-def online(lake: Lake) -> Section:
-    """Table 3: policies that rank by Eq. 3, in the simulator and on the logged test days."""
-    rows = lake.ask("table_three")
-    return Section(
-        "online",
-        "Table 3: online",
-        "What the rows of Table 2 are worth where they decide what is shown: policies rank by "
-        "pCTR · pCVR · length (Eq. 3). Every policy meets the same requests, so differences are paired.",
-        [rows] if isinstance(rows, Gap) else list(_table_three(rows)),
-    )
-
-
-def _table_three(rows: Rows) -> Iterator[Block]:
-    for data in dict.fromkeys(row["data"] for row in rows):
-        mine = [row for row in rows if row["data"] == data]
-        timed = [row for row in mine if row["metric"] == "view_time" and row["relative"] is not None]
-        dots = [
-            {
-                "name": row["policy"],
-                "value": row["relative"],
-                "low": row["low"],
-                "high": row["high"],
-                "better": None if row["low"] <= 0 <= row["high"] else row["low"] > 0,
-            }
-            for row in timed
-            if row["low"] is not None and row["policy"] != row["reference"]
-        ]
-        if dots:
-            yield Chart(
-                f"chart-view-time-{data}",
-                f"View time against {timed[0]['reference']}, {data}",
-                "With 95 % intervals over seeds; right of zero is better.",
-                "; ".join(f"{dot['name']} {told(dot['value'], 'percent')}" for dot in dots) + ".",
-                charts.intervals(dots, "relative difference", "+.1%"),
-            )
-        columns = [
-            Column("policy", "Policy"),
-            Column("metric", "Metric"),
-            Column("value", "Value", _kind_of(mine)),
-            Column("relative", "To reference", "percent"),
-            Column("interval", "95 %", "interval"),
-            Column("n_seeds", "Seeds", "count"),
-        ]
-        yield Table(f"Table 3: policies, {data}", columns, _with_interval(mine))
-    yield Note(f"Test days up to {rows[0]['dt']}.")
-
-
-def _kind_of(rows: Rows) -> Kind:
-    return "value" if all(row["value"] is not None for row in rows) else "text"
 
 
 def _with_interval(rows: Sequence[Mapping[str, Any]]) -> Rows:

@@ -87,12 +87,13 @@ def _over_days(manifests: Sequence[Mapping[str, Any]]) -> list[Block]:
 
 def _table(manifests: Sequence[Mapping[str, Any]]) -> Table:
     rows = []
+    withdrawn = {one["digest"] for m in manifests for one in m.get("withdrawn", ())}
     for m in reversed(manifests[-MOST:]):
         latency, promotion = m.get("latency_ms", {}), m.get("promotion", {})
         rows.append(
             {
                 "day": m["identity"]["day"],
-                "promoted": bool(promotion.get("promoted")),
+                "use": "withdrawn" if m["digest"] in withdrawn else _use(promotion),
                 "bytes": sum(m.get("bytes", {}).values()),
                 "digest": m["digest"][:12],
                 "reason": promotion.get("reason"),
@@ -101,7 +102,7 @@ def _table(manifests: Sequence[Mapping[str, Any]]) -> Table:
             }
         )
     sizes = [size for size in ("1", PASS, "1024") if any(f"p50_{size}" in row for row in rows)]
-    columns = [Column("day", "Day"), Column("promoted", "Promoted"), Column("bytes", "Size", "bytes")]
+    columns = [Column("day", "Day"), Column("use", "Floors"), Column("bytes", "Size", "bytes")]
     for size in sizes:
         columns += [
             Column(f"p50_{size}", f"{size}: p50 ms", "milliseconds"),
@@ -109,8 +110,13 @@ def _table(manifests: Sequence[Mapping[str, Any]]) -> Table:
         ]
     return Table(
         "Rankers, the newest first",
-        [*columns, Column("digest", "Digest"), Column("reason", "Floors")],
+        [*columns, Column("digest", "Digest"), Column("reason", "Because")],
         rows,
         note="Milliseconds of a pass over so many videos."
         + (f" The last {MOST} days." if len(manifests) > MOST else ""),
     )
+
+
+def _use(promotion: Mapping[str, Any]) -> str:
+    """What its own day said of it; a later day may withdraw it."""
+    return "promoted" if promotion.get("promoted") else "not promoted"

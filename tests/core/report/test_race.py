@@ -46,25 +46,3 @@ def test_rows_that_are_not_complete_are_named(answers):
     (incomplete,) = [gap for gap in gaps if gap.asset == "experiments/variant_run"]
     assert all(name in incomplete.why for name in set(VARIANTS) - {each["variant"] for each in ROWS})
     assert "hard_sharing," not in incomplete.why
-
-
-def test_table_three_has_a_table_for_the_simulator_and_one_for_the_logs(answers):
-    def policy(name, data, value, low=None, high=None):
-        return {
-            "dt": date(2026, 1, 18), "data": data, "metric": "view_time", "policy": name, "n_seeds": 5,
-            "value": value, "reference": "base", "relative": value / 100 - 1, "low": low, "high": high,
-        }  # fmt: skip
-
-    rows = [
-        policy("base", "simulated", 100.0),
-        policy("ours", "simulated", 102.0, 0.01, 0.03),
-        policy("base", "logged", 100.0),
-    ]
-
-    section = race.online(answers(table_three=rows))
-
-    assert [chart.id for chart in section.charts] == ["chart-view-time-simulated"]
-    assert section.charts[0].spec["data"]["values"][0]["better"] is True
-    tables = [block for block in section.blocks if isinstance(block, Table)]
-    assert [len(table.rows) for table in tables] == [2, 1]
-    assert [gap.asset for gap in race.online(answers()).gaps] == ["somewhere/table_three"]

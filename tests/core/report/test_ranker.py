@@ -24,6 +24,16 @@ def test_the_newest_ranker_is_told_with_its_size_and_its_latency():
     assert [row["day"] for row in table.rows] == ["2026-01-07", "2026-01-06"]
 
 
+def test_a_ranker_that_a_later_day_withdrew_is_told_as_such():
+    first, second = manifest("2026-01-06"), manifest("2026-01-07")
+    first["digest"] = "f" * 64
+    second["withdrawn"] = [{"day": "2026-01-06", "digest": "f" * 64, "reason": "a floor"}]
+
+    table = next(block for block in ranker([first, second], "2026-01-07").blocks if isinstance(block, Table))
+
+    assert [row["use"] for row in table.rows] == ["promoted", "withdrawn"]
+
+
 def test_one_day_makes_no_line():
     assert ranker([manifest("2026-01-06")], None).charts == []
     assert len(ranker([manifest("2026-01-06"), manifest("2026-01-07")], None).charts) == 1
