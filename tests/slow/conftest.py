@@ -1,5 +1,7 @@
 """The slow tests: real processes over small homes. What they share lies in ``support/``."""
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +12,20 @@ sys.path.append(str(Path(__file__).parent))  # for support/, whichever way pytes
 from support.homes import Home, simulated_home
 from support.kuairand import DAYS, write_day, write_entities
 from support.server import Server
+
+CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1700,1100",
+)
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +56,29 @@ def server(tmp_path_factory):
     home.lt4rec("backfill", "--from", str(DAYS[0]), "--to", str(DAYS[1]))
     with Server(home) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def screenshots():
+    folder = Path(os.environ.get("LT4REC_SCREENSHOTS") or "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    missing = [path for path in (CHROMIUM, DRIVER) if not Path(path).exists()]
+    if missing or not shutil.which("chromium"):
+        pytest.skip(f"not installed: {', '.join(missing)}; apt-get install chromium chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options, Service(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()

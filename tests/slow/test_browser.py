@@ -1,9 +1,6 @@
 """The UI in a headless browser: what a data engineer sees, by its visible text; screenshots are kept."""
 
-import os
-import shutil
 import time
-from pathlib import Path
 
 import pytest
 from support.kuairand import DAYS
@@ -14,45 +11,6 @@ GROUPS = (
     *("source", "samples", "features", "training", "tickets", "models", "evaluation"),
     *("serving", "experiments"),
 )
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1700,1100",
-)
-
-
-@pytest.fixture(scope="module")
-def screenshots():
-    folder = Path(os.environ.get("LT4REC_SCREENSHOTS") or "screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    missing = [path for path in (CHROMIUM, DRIVER) if not Path(path).exists()]
-    if missing or not shutil.which("chromium"):
-        pytest.skip(f"not installed: {', '.join(missing)}; apt-get install chromium chromium-driver")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options, Service(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture
