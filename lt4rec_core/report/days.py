@@ -11,6 +11,9 @@ from lt4rec_core.report.blocks import Block, Chart, Column, Gap, Kind, Note, Sec
 SHADES = {"baseline": "var(--muted)", "snet": "var(--accent)"}
 """The model that the page is about in its one colour, drawn last, on top."""
 
+MOST = 62
+"""Days in the table; the charts have all."""
+
 HEADLINES = (("ctr", "auc", "CTR AUC", "higher"), ("cvr", "mse", "CVR MSE", "lower"))
 TRAINED = ("snet", "baseline")
 NAMES = {"snet": "sNET", "baseline": "baseline", "constant": "constant", "oracle": "reachable"}
@@ -146,11 +149,13 @@ def _by_day(rows: Rows) -> Block:
             Column(f"{task}_{metric}_baseline", "baseline", "value"),
             Column(f"{task}_{metric}", "Difference", kind),
         ]
+    older = len(lines) - MOST
     return Table(
         "sNET beside the baseline, by day",
         columns,
-        list(lines.values()),
-        note="* a day that tickets were found on. An MSE's difference is relative; below zero is better.",
+        list(lines.values())[-MOST:],
+        note="* a day that tickets were found on. An MSE's difference is relative; below zero is better."
+        + (f" {older} earlier days stand in evaluation.snet_against_baseline." if older > 0 else ""),
     )
 
 

@@ -90,7 +90,9 @@ def _checks(lake: Lake) -> Iterator[Block]:
 
 def _failed(rows: Sequence[dict[str, Any]]) -> Table:
     names = {"dt": "Day", "asset": "Audited", "check_name": "Check", "outcome": "Outcome", "message": "Found"}
-    columns = [*(Column(key, title) for key, title in names.items()), Column("waiver", "Waived because")]
+    columns = [Column(key, title) for key, title in names.items()]
+    if any(row["waiver"] for row in rows):
+        columns.append(Column("waiver", "Waived because"))
     left = len(rows) - MOST
     return Table(
         f"Checks that did not hold: {len(rows)}",

@@ -50,8 +50,7 @@ def _table_three(rows: Rows) -> Iterator[Block]:
             yield Chart(
                 f"chart-online-{data}",
                 f"{METRICS[lead][0].removesuffix(', s')} against {mine[0]['reference']}, {data}",
-                "With 95 % intervals over seeds. Full dots are better, open ones worse, "
-                "grey ones level.",
+                "With 95 % intervals over seeds. Full dots are better, open ones worse, grey ones level.",
                 "; ".join(f"{dot['name']} {told(dot['value'], 'percent')}" for dot in dots) + ".",
                 charts.intervals(dots, "relative difference", "+.1%"),
             )

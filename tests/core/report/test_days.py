@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -76,3 +76,14 @@ def test_the_worst_slice_stands_first_below_the_whole_for_either_direction(answe
 
     assert [row["slice"] for row in auc.table.rows] == ["all", "low", "high"]
     assert [row["slice"] for row in mse.table.rows] == ["all", "high", "low"]
+
+
+def test_of_a_long_range_the_table_has_the_newest_days_and_says_where_the_others_are(answers):
+    first = date(2025, 1, 1)
+    rows = [{**ROWS[1], "dt": first + timedelta(days=i)} for i in range(days.MOST + 8)]
+
+    section = days.metrics(answers(daily_metrics=rows))
+
+    table = [block for block in section.blocks if isinstance(block, Table)][1]
+    assert (len(table.rows), table.rows[0]["day"]) == (days.MOST, "2025-01-09")
+    assert "8 earlier days" in table.note

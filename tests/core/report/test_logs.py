@@ -6,7 +6,14 @@ from lt4rec_core.report.blocks import Chart, Gap, Note, Table
 DAYS = [
     {"dt": date(2026, 1, day), "delivered": 50, "accepted": 40, "clicked": 20, "watched": 5} for day in (5, 6)
 ]
-FAILED = {"dt": date(2026, 1, 5), "asset": "a/b", "check_name": "keys", "outcome": "warning", "message": "m"}
+FAILED = {
+    "dt": date(2026, 1, 5),
+    "asset": "a/b",
+    "check_name": "keys",
+    "outcome": "warning",
+    "message": "m",
+    "waiver": None,
+}
 
 
 def of_kind(section, kind):
@@ -37,6 +44,15 @@ def test_checks_that_did_not_hold_are_listed_up_to_a_number_and_the_rest_is_coun
 
     assert len(tables[1].rows) == logs.MOST
     assert "3 more" in tables[1].note
+
+
+def test_reasons_of_waivers_have_a_column_where_there_are_any(answers):
+    def titles(**row):
+        section = logs.quality(answers(checks=[{"asset": "a/b"}], failed_checks=[{**FAILED, **row}]))
+        return [column.title for column in of_kind(section, Table)[1].columns]
+
+    assert "Waived because" not in titles()
+    assert "Waived because" in titles(outcome="waived", waiver="a holiday")
 
 
 def test_days_without_a_fault_say_so_instead_of_showing_an_empty_table(answers):
