@@ -1,6 +1,7 @@
 import pytest
 
 from lt4rec_assets.race import run_race
+from lt4rec_assets.report import write_report
 from lt4rec_core.errors import ConfigError
 from lt4rec_core.model.variants import SCARCITY_ROWS
 
@@ -128,3 +129,15 @@ def test_an_interrupt_ends_the_race_and_not_just_a_cell(raced, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         run_race(raced.project.settings, ("base_ctr",), (1.0,), say=lambda line: None, tables=False)
+
+
+def test_the_report_of_a_raced_home_shows_table_two_and_the_tickets_of_the_race(raced, tmp_path):
+    """It stands here, beside the others that need this home."""
+    written = write_report(raced.project, tmp_path / "page.html")
+    text = written.path.read_text()
+
+    assert 'id="chart-race-cvr-mse"' in text
+    assert 'id="chart-sharing-race"' in text
+    missing = {gap.asset: gap.why for _, gap in written.gaps}
+    assert "tickets/ticket" in missing  # no model of this home was trained
+    assert "hard_sharing" in missing["experiments/variant_run"]
