@@ -47,6 +47,13 @@ RECORDS = (
 )
 """What is written down beside the daily tables."""
 
+MADE_BY = {
+    "tickets.search_rounds": "tickets/ticket",
+    "tickets.sharing": "tickets/sharing_report",
+    "experiments.online_exponents": "experiments/online_simulation",
+}
+"""Which asset fills a table that does not bear its name; the checks' history belongs to no single one."""
+
 
 @dataclass(frozen=True)
 class Project:

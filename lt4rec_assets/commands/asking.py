@@ -19,14 +19,6 @@ FORMATS = ("table", "csv", "json", "parquet")
 SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
 """What the name of ``--out`` says about the format."""
 
-ASSETS = {
-    "quality.check_history": "samples/impressions, or any asset with checks",
-    "tickets.search_rounds": "tickets/ticket",
-    "tickets.sharing": "tickets/sharing_report",
-    "experiments.online_exponents": "experiments/online_simulation",
-}
-"""Which asset fills a table, where it does not bear the table's name."""
-
 
 def add_sql(commands: "Commands") -> None:
     """``lt4rec sql``."""
@@ -98,7 +90,10 @@ def _sql(args: argparse.Namespace) -> int:
 
 def _why_empty(tables: list[str]) -> str:
     """Which assets to materialise, so that an empty answer is no riddle."""
-    assets = dict.fromkeys(ASSETS.get(table, table.replace(".", "/")) for table in tables)
+    from lt4rec_assets.project import MADE_BY
+
+    known = {**MADE_BY, "quality.check_history": "samples/impressions, or any asset with checks"}
+    assets = dict.fromkeys(known.get(table, table.replace(".", "/")) for table in tables)
     command = "race" if any(table.startswith("experiments.") for table in tables) else "backfill"
     return (
         f"no row, since {', '.join(tables)} has none. "

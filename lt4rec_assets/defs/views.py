@@ -5,13 +5,10 @@ import hashlib
 import dagster as dg
 
 from lt4rec_assets.metadata import describe_table
-from lt4rec_assets.project import Project
+from lt4rec_assets.project import MADE_BY, Project
 from lt4rec_assets.tables import key_of
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.sqlfile import SqlFile
-
-MADE_BY = {"tickets.search_rounds": "tickets.ticket", "tickets.sharing": "tickets.sharing_report"}
-"""Which asset fills a table that does not bear its name; the checks' history belongs to no single one."""
 
 
 def assets(project: Project) -> list[dg.AssetsDefinition]:
@@ -25,7 +22,9 @@ def _view(project: Project, file: SqlFile) -> dg.AssetSpec:
     made = {*project.tables, *(f.table for f in project.records)} - {"quality.check_history"}
     return dg.AssetSpec(
         key_of(file.table),
-        deps=[key_of(MADE_BY.get(i.table, i.table)) for i in file.inputs if i.table in made],
+        deps=[
+            key_of(MADE_BY.get(i.table, i.table).replace("/", ".")) for i in file.inputs if i.table in made
+        ],
         group_name="views",
         description=f"{file.description}\n\nOne row is {file.grain}.",
         metadata=metadata,
@@ -33,3 +32,7 @@ def _view(project: Project, file: SqlFile) -> dg.AssetSpec:
         tags={"domain": file.table.partition(".")[0]},
         code_version=hashlib.sha256((file.compiled_sql or "").encode()).hexdigest()[:12],
     )
+
+
+def _filled_by(table: str) -> dg.AssetKey:
+    return key_of(MADE_BY.get(table, table).replace("/", "."))
