@@ -4,8 +4,10 @@ import dagster as dg
 import pytest
 
 from lt4rec_assets.defs.online import ONLINE
+from lt4rec_assets.race import run_race
 from lt4rec_core.experiments.logged import METRICS as LOGGED
 from lt4rec_core.experiments.online import METRICS as SIMULATED
+from lt4rec_core.experiments.online import OnlineConfig
 
 SIZE = {"n_requests": 25, "n_candidates": 20, "n_shown": 4}
 POLICIES = 6
@@ -106,3 +108,14 @@ def test_impossible_sizes_are_refused_by_name(ranked):
 
     (failure,) = result.filter_events(lambda event: event.is_step_failure)
     assert "n_shown is 21, more than the 20 candidates" in failure.event_specific_data.error.to_string()
+
+
+def test_one_command_runs_it_at_its_usual_size(raced, monkeypatch):
+    asked = []
+    told = {"simulated": True}
+    monkeypatch.setattr("lt4rec_assets.online.publish_online", lambda *a: asked.append(a[2]) or told)
+
+    outcome = run_race(raced.project.settings, (), (), say=lambda line: None, online=True)
+
+    assert [key for key, _ in outcome.green] == [ONLINE]
+    assert asked == [OnlineConfig(n_requests=1000, n_candidates=50, n_shown=10)]

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from lt4rec_core.errors import ServingError
-from lt4rec_core.serving.context import ContextEncoder, moment
+from lt4rec_core.serving.context import ContextEncoder, encoder_for, moment
 
 
 @pytest.fixture
@@ -78,3 +78,10 @@ def test_memory_is_bounded(encode, monkeypatch):
     assert len(encode._lengths) <= 3
     for _ in range(2):  # what is forgotten while others are asked for is no loss
         assert encode({"page": "feed"}, lengths).tolist() == one_by_one
+
+
+def test_rankers_of_one_catalogue_and_time_zone_share_what_is_remembered(served):
+    zone = served.platform.source.time_zone
+
+    assert encoder_for(served.catalogue, zone) is encoder_for(served.catalogue, zone)
+    assert encoder_for(served.catalogue, "UTC") is not encoder_for(served.catalogue, "Asia/Shanghai")
