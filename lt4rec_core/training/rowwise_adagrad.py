@@ -1,8 +1,8 @@
 """The embedding table's optimiser: a step costs what its batch touches, and so does a day's state on disk."""
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,9 +10,6 @@ from torch.nn import functional as F
 from lt4rec_core.errors import ModelStoreError
 from lt4rec_core.model.network import Lookup, SharedNet
 from lt4rec_core.model.pages import prefer_huge_pages
-
-CACHED = 2**16
-"""Numbers of a gradient that are worked on together: what was just summed is still in the cache."""
 
 
 class RowwiseAdagrad:
@@ -43,8 +40,22 @@ class RowwiseAdagrad:
 
         A row's gradients within the batch are summed first; its accumulator grows by the mean square over d.
         """
-        for rows, total in self._by_row(lookup, gradient, at_once=max(CACHED // gradient.shape[2], 1)):
-            self.move(rows, total)
+        from lt4rec_core.training.rows_kernel import move_rows
+
+        b, f, d = gradient.shape
+        rows, source, weight = self._occurrences(lookup, f)
+        ordered, order = _stable_sort(rows)
+        move_rows(
+            ordered.numpy(),
+            source[order].numpy(),
+            (torch.empty(0) if weight is None else weight[order]).numpy(),
+            gradient.reshape(b * f, d).numpy(),
+            self.table.detach().numpy(),
+            self.accumulator.numpy(),
+            self.touched.numpy(),
+            np.float32(self.learning_rate),
+            np.float32(self.eps),
+        )
 
     @torch.no_grad()
     def move(self, rows: Tensor, total: Tensor) -> None:
@@ -56,30 +67,18 @@ class RowwiseAdagrad:
 
     def gradient_by_row(self, lookup: Lookup, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """The distinct rows (m,) int64, ascending, and their summed gradients (m, d)."""
-        return next(self._by_row(lookup, gradient, at_once=sys.maxsize))
-
-    def _by_row(self, lookup: Lookup, gradient: Tensor, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """``gradient_by_row``, so many rows at a time."""
         b, f, d = gradient.shape
         rows, source, weight = self._occurrences(lookup, f)
         ordered, order = _stable_sort(rows)
         distinct, count = torch.unique_consecutive(ordered, return_counts=True)
-        ends = count.cumsum(0)
-        starts = ends - count
-        source = source[order]
-        weight = None if weight is None else weight[order]
-        flat = gradient.reshape(b * f, d)
-        for first in range(0, len(distinct), at_once):
-            some = slice(first, first + at_once)
-            met = slice(int(starts[first]), int(ends[some][-1]))
-            total = F.embedding_bag(
-                source[met],
-                flat,
-                starts[some] - met.start,
-                mode="sum",
-                per_sample_weights=None if weight is None else weight[met],
-            )
-            yield distinct[some], total
+        total = F.embedding_bag(
+            source[order],
+            gradient.reshape(b * f, d),
+            count.cumsum(0) - count,
+            mode="sum",
+            per_sample_weights=None if weight is None else weight[order],
+        )
+        return distinct, total
 
     def _occurrences(self, lookup: Lookup, f: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """Which row stands where: rows, their vectors' places among (b * f), and weights (None is 1)."""
