@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ import pyarrow as pa
 
 from lt4rec_core.data.duck import first_line, quoted
 from lt4rec_core.data.sqlfile import SqlFile
-from lt4rec_core.errors import QueryError, SqlFileError
+from lt4rec_core.errors import SqlFileError
 from lt4rec_core.report.blocks import Gap
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""Some messages of DuckDB come coloured for a terminal."""
 
 _INPUTS = re.compile(r"^-- inputs:\s*(.+)$", re.MULTILINE)
 
@@ -53,11 +57,10 @@ class Lake:
         self._make(list(views))
 
     def ask(self, name: str) -> list[dict[str, Any]] | Gap:
-        """The rows of ``<name>.sql``; a gap where a table is missing or has nothing for these days.
+        """The rows of ``<name>.sql``; a gap where a table is missing, damaged or has nothing for these days.
 
         Raises:
             SqlFileError: the file cannot be read, or does not name its inputs.
-            QueryError: the query fails, because a file of the lake is damaged, say.
         """
         text, inputs = self._read(name)
         for table in inputs:
@@ -67,13 +70,15 @@ class Lake:
         try:
             rows = self._con.sql(text, params=params).to_arrow_table().to_pylist()
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise QueryError(
-                f"the report cannot ask {self._folder.name}/{name}.sql: {first_line(error)}. "
-                "A damaged file of the lake is replaced by materialising its day again."
-            ) from error
+            why = _COLOURS.sub("", first_line(error)).rstrip(". ")
+            return Gap(
+                inputs[0].replace(".", "/"),
+                f"{self._folder.name}/{name}.sql cannot be answered: {why}",
+                "if a file is damaged or lost, materialise the day it names again",
+            )
         if not rows:
             days = f"from {self._days['first']} to {self._days['last']}" if params else "yet"
-            return missing(inputs[0], f"it has no row {days}")
+            return replace(missing(inputs[0], f"it has no row {days}"), is_empty=True)
         return rows
 
     def _make(self, views: list[SqlFile]) -> None:

@@ -81,6 +81,9 @@ class Gap:
     make: str
     """The command, or what to launch."""
 
+    is_empty: bool = False
+    """Everything was there and could be read; there was just no row."""
+
 
 @dataclass(frozen=True)
 class Facts:

@@ -83,7 +83,7 @@ def _checks(lake: Lake) -> Iterator[Block]:
     yield Table("Checks by what was audited", columns, by_asset)
     failed = lake.ask("failed_checks")
     if isinstance(failed, Gap):
-        yield Note("Every check of these days held.")
+        yield Note("Every check of these days held.") if failed.is_empty else failed
         return
     yield _failed(failed)
 
@@ -108,7 +108,7 @@ def _rejected(lake: Lake) -> Iterator[Block]:
     if isinstance(accounted, Gap):
         return  # the funnel has said so
     if isinstance(rows, Gap):
-        yield Note("No delivered row of these days was rejected.")
+        yield Note("No delivered row of these days was rejected.") if rows.is_empty else rows
         return
     columns = [
         Column("reject_reason", "Reason"),

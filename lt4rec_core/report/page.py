@@ -83,7 +83,7 @@ def _origin(given: Given) -> Section:
 
 def head_of(lake: Lake, given: Given) -> Facts:
     """The numbers at the top of the page, as far as there are any."""
-    funnel, rows = lake.ask("funnel"), list[tuple[str, str]]()
+    funnel, rows = _if_readable(lake, "funnel"), list[tuple[str, str]]()
     if not isinstance(funnel, Gap):
         totals = {step: sum(day[step] for day in funnel) for step in logs.STEPS}
         rows += [("impressions accepted", told(totals["accepted"], "count"))]
@@ -91,8 +91,16 @@ def head_of(lake: Lake, given: Given) -> Facts:
             rows += [("clicked", told(totals["clicked"] / totals["accepted"], "share"))]
         if totals["clicked"]:
             rows += [("of these watched", told(totals["watched"] / totals["clicked"], "share"))]
-    rows += days.headline(lake.ask("daily_metrics"))
+    rows += days.headline(_if_readable(lake, "daily_metrics"))
     return Facts(rows, large=True)
+
+
+def _if_readable(lake: Lake, name: str) -> list[dict[str, Any]] | Gap:
+    """The rows for the head; where they cannot be read, their section says why."""
+    try:
+        return lake.ask(name)
+    except Lt4recError as error:
+        return Gap(name, str(error), "see its section")
 
 
 def render(sections: Sequence[Section], head: Facts, given: Given, interactive: bool = True) -> str:

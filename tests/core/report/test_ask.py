@@ -5,7 +5,7 @@ import duckdb
 import pytest
 
 from lt4rec_core.data.sqlfile import read_sql_file
-from lt4rec_core.errors import QueryError, SqlFileError
+from lt4rec_core.errors import SqlFileError
 from lt4rec_core.report.ask import Lake
 from lt4rec_core.report.blocks import Gap
 
@@ -131,6 +131,7 @@ def test_a_table_without_rows_and_one_that_is_not_there_are_gaps_with_the_way_to
         "evaluation/daily_metrics",
         "it has no row from 2026-01-05 to 2026-01-06",
         "lt4rec backfill --from D --to D, once the ticket window is complete",
+        is_empty=True,
     )
     assert absent == Gap("experiments/offline_comparison", "this home has no such table yet", "lt4rec race")
 
@@ -149,8 +150,11 @@ def test_a_query_that_fails_and_a_file_without_inputs_are_named(con, tmp_path):
     (tmp_path / "mute.sql").write_text("select 1")
     lake = Lake(con, tmp_path, [], FIRST, LAST)
 
-    with pytest.raises(QueryError, match=r"cannot ask .*bad\.sql"):
-        lake.ask("bad")
+    bad = lake.ask("bad")
+    assert bad.asset == "samples/conversions"
+    assert "bad.sql cannot be answered: Catalog Error" in bad.why
+    assert "materialise" in bad.make
+    assert not bad.is_empty
     with pytest.raises(SqlFileError, match="does not say what it reads"):
         lake.ask("mute")
     with pytest.raises(SqlFileError, match="cannot read"):

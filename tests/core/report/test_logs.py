@@ -64,6 +64,17 @@ def test_days_without_a_fault_say_so_instead_of_showing_an_empty_table(answers):
     ]
 
 
+def test_what_cannot_be_read_is_not_taken_for_good_news(answers):
+    damaged = Gap("a/b", "it cannot be read", "again")
+
+    section = logs.quality(
+        answers(checks=[{"asset": "a/b"}], failed_checks=damaged, funnel=DAYS, rejected=damaged)
+    )
+
+    assert section.gaps == [damaged, damaged]
+    assert not of_kind(section, Note)
+
+
 def test_without_any_audit_it_is_not_said_that_every_check_held(answers):
     section = logs.quality(answers(funnel=DAYS))
 
