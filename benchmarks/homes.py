@@ -74,7 +74,7 @@ class Chain:
         """In the order data flows."""
         return [name for name in self.project.tables if not name.startswith("evaluation.")]
 
-    def stage(self, name: str, day: date) -> tuple["Staged", Span]:
+    def stage(self, name: str, day: date, source_path: Path | None = None) -> tuple["Staged", Span]:
         """Run one statement on one thread; the staged rows, and what it took."""
         from lt4rec_assets.tables import SQL_MEMORY
         from lt4rec_core.data.runner import run_sql
@@ -87,6 +87,7 @@ class Chain:
                 project.tables[name],
                 day,
                 project.sql_params(day),
+                source_path,
                 threads=1,
                 memory_limit=SQL_MEMORY,
             )

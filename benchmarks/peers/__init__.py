@@ -1,0 +1,1 @@
+"""What somebody would write instead: no part of the pipeline, and measured beside it."""
