@@ -48,24 +48,26 @@ videos as (
 
 ),
 
-unknown_users as (
+counted_users as (
 
     select
         users.dt,
-        sum(users.n) as n
+        count(users.user_id) as n_users,
+        coalesce(sum(users.n) filter (where known.user_id is null), 0) as n_unknown
     from users
-    anti join source.users as known on users.dt = known.dt and users.user_id = known.user_id
+    left join source.users as known on users.dt = known.dt and users.user_id = known.user_id
     group by users.dt
 
 ),
 
-unknown_videos as (
+counted_videos as (
 
     select
         videos.dt,
-        sum(videos.n) as n
+        count(videos.video_id) as n_videos,
+        coalesce(sum(videos.n) filter (where known.video_id is null), 0) as n_unknown
     from videos
-    anti join source.videos as known on videos.dt = known.dt and videos.video_id = known.video_id
+    left join source.videos as known on videos.dt = known.dt and videos.video_id = known.video_id
     group by videos.dt
 
 ),
@@ -75,8 +77,6 @@ sampled as (
     select
         dt,
         count(*) as n_samples,
-        count(distinct user_id) as n_users,
-        count(distinct video_id) as n_videos,
         count(*) filter (where is_click) / count(*) as click_rate,
         sum(try_cast(watch_ratio as decimal(18, 15))) / count(watch_ratio) as watch_ratio,
         count(*) filter (where is_new_user) / count(*) as new_user_share,
@@ -90,11 +90,13 @@ daily as (
 
     select
         sampled.*,
-        coalesce(unknown_users.n, 0) / sampled.n_samples as unknown_user_share,
-        coalesce(unknown_videos.n, 0) / sampled.n_samples as unknown_video_share
+        counted_users.n_users,
+        counted_videos.n_videos,
+        counted_users.n_unknown / sampled.n_samples as unknown_user_share,
+        counted_videos.n_unknown / sampled.n_samples as unknown_video_share
     from sampled
-    left join unknown_users on sampled.dt = unknown_users.dt
-    left join unknown_videos on sampled.dt = unknown_videos.dt
+    inner join counted_users on sampled.dt = counted_users.dt
+    inner join counted_videos on sampled.dt = counted_videos.dt
 
 ),
 
