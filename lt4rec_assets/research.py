@@ -158,17 +158,22 @@ class Research:
     def data(self, share: float, draw: int) -> RaceData:
         """The samples of a race; with scarce labels, of a lake whose features never saw the others."""
         split = self.split
-        days = [*split.train, *split.valid, *split.test]
         lake = self.lake if share == 1 else self._thinned(share, draw)
         return RaceData(
             self.learning.project.source.catalogue,
             split,
             partial(self.load, lake),
-            samples_digest(self.lake, days),
+            self.digest,
             label_share=share,
             label_seed=draw,
             known=known_before(lake, *(self.learning.project.tables[name] for name in FEATURES)),
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the samples of its days: the same at every share and draw of labels, and seconds to compute."""
+        split = self.split
+        return samples_digest(self.lake, [*split.train, *split.valid, *split.test])
 
     def _thinned(self, share: float, draw: int) -> Lake:
         project = self.learning.project
