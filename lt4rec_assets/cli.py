@@ -18,6 +18,7 @@ COMMANDS = (
     asking.add_versions,
     reporting.add_report,
     running.add_ui,
+    running.add_prepare,
 )
 """In the order that ``lt4rec --help`` lists them."""
 

@@ -1,14 +1,15 @@
-"""Dagster's SQLite files, kept open while a backfill runs in this process.
+"""Dagster's records, SQLite files or a PostgreSQL database, kept open while a backfill runs in this process.
 
-Dagster opens a connection, and with it an engine, for every event that it writes or reads: 1,300 a day. In a
-web server that is prudent; in a process that writes one event after the other it costs more than the events.
+Dagster opens a connection, and to a file an engine, for every event that it writes or reads: 1,300 a day. In
+a web server that is prudent; in a process that writes event after event it costs more than the events.
 What is written, when it is committed and what other processes see stays as it is.
 """
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -48,7 +49,7 @@ class _Engines:
 
 @contextmanager
 def records_open(instance: dg.DagsterInstance) -> Iterator[None]:
-    """Keep the connections of an instance's SQLite records; with any other storage this does nothing."""
+    """Keep the connections of an instance's SQLite or PostgreSQL records; any other storage is left alone."""
     from dagster._core.storage.event_log import SqliteEventLogStorage
     from dagster._core.storage.runs import SqliteRunStorage
 
@@ -58,7 +59,35 @@ def records_open(instance: dg.DagsterInstance) -> Iterator[None]:
             stack.enter_context(_events_open(events))
         if type(runs) is SqliteRunStorage:
             stack.enter_context(_runs_open(runs))
+        for storage in (events, runs):
+            if _is_postgres(storage):
+                stack.enter_context(_pooled(storage))
         yield
+
+
+def _is_postgres(storage: object) -> bool:
+    if "dagster_postgres" not in sys.modules:  # an extra: who has no such storage need not have it
+        return False
+    from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
+
+    return type(storage) in (PostgresEventLogStorage, PostgresRunStorage)
+
+
+@contextmanager
+def _pooled(storage: Any) -> Iterator[None]:
+    """Dagster's engine makes a connection each time; this one keeps it while it lives."""
+    from dagster_postgres.utils import create_pg_engine
+
+    given = storage._engine
+    kept = create_pg_engine(
+        storage.postgres_url, storage._token_provider, isolation_level="AUTOCOMMIT", pool_pre_ping=True
+    )
+    storage._engine = kept
+    try:
+        yield
+    finally:
+        storage._engine = given
+        kept.dispose()
 
 
 def _events_open(storage: "SqliteEventLogStorage") -> AbstractContextManager[None]:

@@ -216,6 +216,12 @@ def webhook_url(env: Mapping[str, str] | None = None) -> str | None:
     return url or None
 
 
+def postgres_url(env: Mapping[str, str] | None = None) -> str | None:
+    """Where Dagster's records stand, if not in SQLite files. It may hold a password, as the webhook may."""
+    env = _environment() if env is None else env
+    return (env.get("LT4REC_POSTGRES") or "").strip() or None
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read ``lt4rec.toml``; a home without one has the defaults.
 

@@ -41,6 +41,7 @@ ASSET_ROOMS = [
     "schedule",
     "graph",
     "records",
+    "postgres",
     "home",
     "outcome",
     "webhook",
@@ -64,6 +65,7 @@ HEAVY = {
     "sklearn",
     "vl_convert",
     "sqlalchemy",
+    "dagster_postgres",
 }
 
 

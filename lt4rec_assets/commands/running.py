@@ -44,6 +44,14 @@ def add_backfill(commands: "Commands") -> None:
     backfill.set_defaults(run=_backfill)
 
 
+def add_prepare(commands: "Commands") -> None:
+    """``lt4rec prepare``."""
+    prepare = commands.add_parser(
+        "prepare", help="lay out the home and Dagster's records, for servers that are started apart"
+    )
+    prepare.set_defaults(run=_prepare)
+
+
 def add_ui(commands: "Commands") -> None:
     """``lt4rec ui``."""
     ui = commands.add_parser("ui", help="open dagster dev on 127.0.0.1 over the same home")
@@ -81,6 +89,17 @@ def _tell_of_failure(args: argparse.Namespace, lines: Sequence[str]) -> None:
             post(url, {"text": "\n".join([title, *lines]), "first": args.first, "last": args.last})
     except Lt4recError as error:
         print(f"lt4rec: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from lt4rec_assets.home import prepare_home
+    from lt4rec_assets.project import Project
+    from lt4rec_assets.settings import dagster_home
+
+    settings = read_settings()
+    prepare_home(Project.of(settings))
+    say(f"{settings.home} is ready; DAGSTER_HOME is {dagster_home(settings.home)}")
+    return 0
 
 
 def _ui(args: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ COMMANDS = [
 
 
 def test_the_page_shows_commands():
-    assert {command[0] for command in COMMANDS} == {"backfill", "race", "sql", "versions"}
+    assert {command[0] for command in COMMANDS} == {"backfill", "prepare", "race", "sql", "versions"}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -24,6 +24,8 @@ NOT_OURS = {
     "dagster": "Dagster's own command line; jobs that it runs are run in tests/assets",
     "dagster-daemon": "a server that does not end; tests/slow starts it",
     "dagster-webserver": "a server that does not end; tests/slow starts it",
+    "cp": "copies the example of the settings",
+    "docker": "needs an engine; tests/test_deployment.py reads compose.yaml",
     "diff": "compares a home's dagster.yaml with the project's",
     "sudo": "needs a machine's root: passwords for nginx",
 }
