@@ -24,7 +24,7 @@ def blocks(language):
 
 
 COMMANDS = [
-    shlex.split(line)[1:]
+    shlex.split(line, comments=True)[1:]
     for block in blocks("sh")
     for line in block.splitlines()
     if line.startswith(".venv/bin/lt4rec ")
