@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -144,7 +145,7 @@ class Project:
         }
         path = settings.home / "home.json"
         if not path.exists():
-            draft = path.with_suffix(f".{os.getpid()}.tmp")
+            draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
             draft.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
             draft.replace(path)
             return
