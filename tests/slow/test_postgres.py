@@ -119,7 +119,7 @@ def test_thirty_two_runs_of_different_days_complete_eight_at_once(deployed, home
     assert {status for _, status, *_ in found} == {"SUCCESS"}
     most = max(sum(s <= start < e for *_, s, e in found) for *_, start, _ in found)
     assert 2 < most <= AT_ONCE, f"{most} runs at once"
-    assert {day for _, day in fingerprints(home, ["source.impression_log"])} == set(DAYS)
+    assert {day for _, day in fingerprints(home, ["source.impression_log"])} >= set(days)
     assert records_in_files(home) == []
 
 
