@@ -33,6 +33,13 @@ CONTROLS = {
 }
 """Rows to be compared with a control: as good as hard sharing with a fifth of a trunk; better than chance."""
 
+SCARCE_CONTROLS = {
+    "hard_sharing": ("s_weight", "s_weight_fixed_sparsity"),
+    "random_masks_independent": ("s_weight",),
+    "random_masks_fixed_sparsity": ("s_weight_fixed_sparsity",),
+}
+"""The same where labels are scarce."""
+
 
 def report(into: Path, kuairand: Path | None) -> str:
     """Every home's finished races, and what several homes say together. Nothing is trained."""
@@ -100,8 +107,9 @@ def _of_home(research: Research) -> Iterator[str]:
     for share in research.config.label_shares:
         if scarce := research.finished_cells(share)[0]:
             yield f"### {share:.0%} of the CVR labels\n\n" + as_table(research.compare(share, scarce))
-            yield _against("hard_sharing", ("s_weight",), scarce)
-            yield _against("random_masks_independent", ("s_weight",), scarce)
+            for control, rows in SCARCE_CONTROLS.items():
+                if text := _against(control, rows, scarce):
+                    yield f"#### Against {control}\n\n{text}"
 
 
 def _against(control: str, rows: Sequence[str], cells: Sequence[Cell]) -> str:
@@ -145,6 +153,7 @@ def _of_worlds(homes: dict[str, Member], into: Path) -> Iterator[str]:
                 f"| {name} | {share:.0%} | {row} | {_told(compared, row, 'cvr_mse', True)} "
                 f"| {_told(compared, row, 'ctr_auc', False)} |"
                 for row in SCARCITY_ROWS[2:]
+                if any(row == found.variant for found in compared)
             ]
     yield "\n".join(lines)
 

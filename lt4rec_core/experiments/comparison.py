@@ -171,15 +171,15 @@ def _seeds(row: Mapping[tuple[str, int], Cell]) -> list[int]:
 
 
 def as_table(comparisons: Sequence[Comparison]) -> str:
-    """The comparison as a Markdown table."""
-    lines = [
-        "| row | metric | value | reference | difference | 95 % over seeds | Holm p | 95 % over users |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    """The comparison as a Markdown table; users have a column where they were drawn."""
+    users = any(c.user_low == c.user_low for c in comparisons)
+    columns = ["row", "metric", "value", "reference", "difference", "95 % over seeds", "Holm p"]
+    columns += ["95 % over users"] if users else []
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for c in comparisons:
-        lines.append(
-            f"| {c.variant} | {c.metric} | {c.value:.5f} | {c.reference} {c.reference_value:.5f} "
-            f"| {c.difference:+.5f} ({c.relative:+.2%}) | {c.ci_low:+.5f} … {c.ci_high:+.5f} "
-            f"| {c.p_holm:.3f}{' *' if c.is_significant else ''} | {c.user_low:+.5f} … {c.user_high:+.5f} |"
-        )
+        told = [c.variant, c.metric, f"{c.value:.5f}", f"{c.reference} {c.reference_value:.5f}"]
+        told += [f"{c.difference:+.5f} ({c.relative:+.2%})", f"{c.ci_low:+.5f} … {c.ci_high:+.5f}"]
+        told += [f"{c.p_holm:.3f}{' *' if c.is_significant else ''}"]
+        told += [f"{c.user_low:+.5f} … {c.user_high:+.5f}"] if users else []
+        lines.append(f"| {' | '.join(told)} |")
     return "\n".join(lines)

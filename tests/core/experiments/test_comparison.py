@@ -109,3 +109,12 @@ def test_the_table_marks_what_is_significant():
 
     marked = [line.split(" | ")[0] for line in table.splitlines() if " * |" in line]
     assert marked == ["| s_weight", "| s_weight"]
+
+
+def test_a_table_without_users_drawn_has_no_column_for_them():
+    table = as_table(compare(rows(np.random.default_rng(0), s_weight=0.05)))
+
+    assert "95 % over seeds" in table
+    assert "users" not in table
+    assert "nan" not in table
+    assert len({line.count("|") for line in table.splitlines()}) == 1
