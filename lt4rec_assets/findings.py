@@ -109,7 +109,7 @@ def figure_three(tickets: dict[str, list[Ticket]]) -> bytes:
     """Who uses each layer's weights, mean over seeds."""
     pairs = zip(tickets["ctr"], tickets["cvr"], strict=True)
     overlaps = [overlap(ctr.mask, cvr.mask) for ctr, cvr in pairs]
-    layers = [layer.layer for layer in overlaps[0]]
+    layers = [layer.layer.removesuffix(".weight") for layer in overlaps[0]]
     counts = {
         told: [round(np.mean([getattr(o[i], part) for o in overlaps])) for i in range(len(layers))]
         for part, told in zip(PARTS, ("shared", "only ctr", "only cvr", "unused"), strict=True)

@@ -135,14 +135,23 @@ def scarcity_picture(
         title: what is shown.
     """
     figure, all_axes = _panels(len(panels), title)
+    names = dict.fromkeys(name for rows in panels.values() for name in rows)
+    colours = dict(zip(names, _colours(), strict=False))  # a row has the same one in every panel
     for axes, (metric, rows) in zip(all_axes, panels.items(), strict=True):
-        for number, ((name, values), colour) in enumerate(zip(rows.items(), _colours(), strict=False)):
+        for number, (name, values) in enumerate(rows.items()):
             x = [100 * share * 1.04**number for share in shares]  # side by side, that bars can be told apart
             means = [float(np.mean(seeds)) for seeds in values]
             low = [mean - min(seeds) for mean, seeds in zip(means, values, strict=True)]
             high = [max(seeds) - mean for mean, seeds in zip(means, values, strict=True)]
             axes.errorbar(
-                x, means, yerr=[low, high], marker="o", markersize=4, capsize=2, color=colour, label=name
+                x,
+                means,
+                yerr=[low, high],
+                marker="o",
+                markersize=4,
+                capsize=2,
+                color=colours[name],
+                label=name,
             )
         axes.set_xscale("log")
         axes.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
@@ -203,10 +212,12 @@ def _panels(n: int, title: str) -> "tuple[Figure, Sequence[Axes]]":
 def _png(figure: "Figure", axes: "Axes | None" = None, legend: str = "") -> bytes:
     if axes is not None and axes.get_legend_handles_labels()[0]:
         if legend == "outside":
-            # Of one panel: the others have the same lines.
-            figure.legend(
-                *axes.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=4
-            )
+            # Panels share most of their lines: each is named once.
+            found = [ax.get_legend_handles_labels() for ax in figure.axes]
+            named = {
+                label: line for lines, labels in found for line, label in zip(lines, labels, strict=True)
+            }
+            figure.legend(named.values(), named, frameon=False, loc="outside lower center", ncols=4)
         else:
             axes.legend(frameon=False, loc=legend)
     file = BytesIO()
