@@ -193,8 +193,9 @@ def simulated_home(folder: Path, n_days: int = 10) -> Home:
 
 
 def data_tables(home: Home) -> list[str]:
-    """The tables whose rows follow from the logs alone; when they were audited does not."""
-    return [name for name in home.lake.names() if not name.startswith("quality.")]
+    """The tables whose rows follow from the logs alone; when they were audited or searched does not."""
+    kept = home.lake.names()
+    return [name for name in kept if not name.startswith("quality.") and name != "tickets.search_rounds"]
 
 
 def fingerprints(home: Home, tables: list[str] | None = None) -> dict[tuple[str, date], tuple[int, int]]:
