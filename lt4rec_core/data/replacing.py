@@ -22,7 +22,10 @@ from deltalake.transaction import AddAction
 
 @contextmanager
 def moved_in(staged: Path, table: Path, day: date) -> Iterator[Path]:
-    """Move a staged file into its day's folder of a table; removed again if the block fails.
+    """Move a staged file into its day's folder of a table; removed again if the block fails uncommitted.
+
+    A run that is ended can be interrupted between a commit and its return, and what follows a commit (a
+    checkpoint) can fail: then the log has the file, and without it the day would be lost.
 
     Raises:
         FileNotFoundError: there is no staged file.
@@ -34,8 +37,18 @@ def moved_in(staged: Path, table: Path, day: date) -> Iterator[Path]:
         shutil.move(staged, path)  # a rename, unless the lake lies on another disk than the staging folder
         yield path
     except BaseException:
-        path.unlink(missing_ok=True)
+        if not _is_in_log(table, path):
+            path.unlink(missing_ok=True)
         raise
+
+
+def _is_in_log(table: Path, file: Path) -> bool:
+    """Whether a commit has the file; where the log cannot be read yes, since vacuum removes what is not."""
+    try:
+        found = DeltaTable(str(table)).file_uris()
+    except Exception:
+        return True
+    return any(Path(uri).name == file.name for uri in found)
 
 
 def replace_day(

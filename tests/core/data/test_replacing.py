@@ -77,6 +77,27 @@ def test_whoever_follows_an_older_version_is_refused_and_leaves_no_file(table, d
     assert len(list(table.rglob("part-*.parquet"))) == 1
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_what_was_committed_stays_when_the_writer_is_interrupted_just_after(table, error):
+    def publish():
+        with moved_in(staged(table, MONDAY, 1), table, MONDAY) as file:
+            replace_day(DeltaTable(str(table)), SCHEMA, MONDAY, file, 1, {})
+            raise error
+
+    with pytest.raises(error):
+        publish()
+
+    assert rows(table) == [(MONDAY, 1)]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_what_was_not_committed_goes_when_the_writer_is_interrupted_before(table, error):
+    with pytest.raises(error), moved_in(staged(table, MONDAY, 1), table, MONDAY):
+        raise error
+
+    assert not list(table.rglob("part-*.parquet"))
+
+
 def test_other_readers_take_the_day_from_the_folder(table):
     replace(table, MONDAY, 5)
     files = DeltaTable(str(table)).file_uris()
