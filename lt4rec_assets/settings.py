@@ -143,6 +143,12 @@ class Settings:
                 f"LT4REC_END ({self.end}) lies before LT4REC_START ({self.start}). "
                 "Both are inclusive days in the source's time zone."
             )
+        length = self.samples["history_length"]
+        check(
+            isinstance(length, int) and not isinstance(length, bool) and length >= 1,
+            f"history_length is {length!r}, which is no number of clicked videos from 1 on. "
+            f"Look at [samples] in {self.home / 'lt4rec.toml'}.",
+        )
 
     @property
     def ticket_window(self) -> list[date]:

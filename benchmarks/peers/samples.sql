@@ -102,7 +102,9 @@ with
     ),
     seen as (select distinct user_id from accepted),
     history as (
-        select c.user_id, list_slice(list(c.video_id order by c.occurred_at desc, c.video_id), 1, 20) as videos
+        select
+            c.user_id,
+            list_transform(min({'t': -epoch_us(c.occurred_at), 'v': c.video_id}, 20), lambda x: x.v) as videos
         from read_parquet(getvariable('home') || '/lake/samples/clicks/*/*.parquet', hive_partitioning = true) as c
         semi join seen on c.user_id = seen.user_id
         where c.dt between getvariable('day') - 7 and getvariable('day') - 1

@@ -136,8 +136,9 @@ remembered as (
 
     select
         clicks.user_id,
-        list_slice(
-            list(clicks.video_id order by clicks.occurred_at desc, clicks.video_id asc), 1, $history_length
+        list_transform(
+            min(struct_pack(age := -epoch_us(clicks.occurred_at), id := clicks.video_id), $history_length),
+            lambda click: click.id -- noqa: RF01
         ) as clicked_videos
     from samples.clicks
     semi join features.user_features as shown on clicks.user_id = shown.user_id

@@ -39,7 +39,12 @@ history as (
 
     select
         clicks.user_id,
-        list(clicks.video_id order by clicks.occurred_at desc, clicks.video_id asc) as clicked_videos
+        -- The newest first. Of each user only these are held: ordering the clicks of all users would not fit
+        -- in memory where there are many.
+        list_transform(
+            min(struct_pack(age := -epoch_us(clicks.occurred_at), id := clicks.video_id), $history_length),
+            lambda click: click.id -- noqa: RF01
+        ) as clicked_videos
     from samples.clicks
     semi join seen on clicks.user_id = seen.user_id
     group by clicks.user_id
@@ -99,7 +104,7 @@ known as (
     select
         seen.user_id,
         users.* exclude (dt, user_id), -- noqa: RF02
-        list_slice(history.clicked_videos, 1, $history_length) as clicked_videos,
+        history.clicked_videos,
         coalesce(rates.n_impressions, 0) as n_impressions_7d,
         coalesce(rates.n_clicks, 0) as n_clicks_7d,
         rates.click_rate as click_rate_7d,

@@ -93,3 +93,11 @@ def test_a_dotenv_file_is_honoured_and_the_environment_wins(tmp_path, monkeypatc
 
     assert settings.tasks == ("ctr", "cvr", "like")
     assert settings.ticket_days == 4
+
+
+@pytest.mark.parametrize("length", ["0", "-1", "2.5", "true"])
+def test_a_history_of_no_clicked_video_is_refused(tmp_path, length):
+    (tmp_path / "lt4rec.toml").write_text(f"[samples]\nhistory_length = {length}\n")
+
+    with pytest.raises(ConfigError, match=r"history_length is .* from 1 on"):
+        read_settings({"LT4REC_HOME": str(tmp_path), "LT4REC_START": "2026-01-05"})

@@ -246,7 +246,7 @@ TODAY = "(select avg(watch_ratio) from samples.conversions as c where c.user_id 
     ("side", "edits", "faults"),
     [
         ("user", [CLICKS], {"remembers clicks"}),
-        ("user", [("clicks.occurred_at desc", "clicks.occurred_at asc")], {"remembers clicks"}),
+        ("user", [("-epoch_us(clicks.occurred_at)", "epoch_us(clicks.occurred_at)")], {"remembers clicks"}),
         (
             "user",
             [("features.user_daily_stats[-7..-1]", "features.user_daily_stats[-7..0]")],
