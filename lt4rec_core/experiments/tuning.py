@@ -139,7 +139,7 @@ def _trial(variant: Variant, own: FitSettings, tuning: TuningConfig, i: int) -> 
         changes |= {axis: one_of(axis) for axis in ("cvr_loss", "batch_size")}
         if "cvr" in variant.scores and len(tuning.cvr_repeats) > 1:
             changes["task_repeats"] = (("cvr", one_of("cvr_repeats")),)
-    if "cvr" in variant.scores and tuning.cvr_batch_size:
+    if "cvr" in variant.scores and tuning.cvr_batch_size and own.training.steps == "alternating":
         size = one_of("cvr_batch_size") if i > 0 else tuning.cvr_batch_size[0]
         changes["task_batch_sizes"] = (("cvr", size),)
     if i > 0:
@@ -156,12 +156,20 @@ def _trial(variant: Variant, own: FitSettings, tuning: TuningConfig, i: int) -> 
 
 
 def _trial_beside_ctr(trial: FitSettings, i: int) -> FitSettings:
-    """A trial with CTR's rates and batches as its single-task row was frozen; the first with CVR's too."""
+    """A trial with CTR's rates and batches as its single-task row was frozen; the first with CVR's too.
+
+    Where a step is one batch for both tasks, its size is what the other trials draw.
+    """
     ctr, cvr = (trial.ticket_training[task] for task in ("ctr", "cvr"))
-    same = ("learning_rate", "embedding_learning_rate", "adagrad_initial", "batch_size")
+    same = ("learning_rate", "embedding_learning_rate", "adagrad_initial")
     changes: dict[str, Any] = {axis: getattr(ctr, axis) for axis in same}
+    has_own_batches = trial.training.steps == "alternating"
+    if has_own_batches or i == 0:
+        changes["batch_size"] = ctr.batch_size
     if i == 0:
-        changes |= {"cvr_loss": cvr.cvr_loss, "task_batch_sizes": cvr.task_batch_sizes}
+        changes["cvr_loss"] = cvr.cvr_loss
+    if i == 0 and has_own_batches:
+        changes["task_batch_sizes"] = cvr.task_batch_sizes
     return replace(trial, training=replace(trial.training, **changes))
 
 

@@ -143,3 +143,12 @@ def test_rows_of_two_tasks_may_start_where_the_single_tasks_ended(tuned_base):
 def test_single_tasks_have_twice_the_trials_where_others_start_from_them(base, tuned_base):
     assert len(trials(VARIANTS["base_cvr"], base, FEW)) == 12
     assert len(trials(VARIANTS["s_weight"], tuned_base, FEW)) == 6
+
+
+def test_where_a_step_is_one_batch_for_both_tasks_its_size_is_tried_instead(tuned_base):
+    tried = [t.training for t in trials(VARIANTS["mmoe"], tuned_base, FEW)]
+
+    assert tried[0].batch_size == 512
+    assert len({t.batch_size for t in tried}) > 1
+    assert not any(t.task_batch_sizes for t in tried)
+    assert {t.learning_rate for t in tried} == {0.02}
