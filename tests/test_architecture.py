@@ -66,6 +66,8 @@ HEAVY = {
     "vl_convert",
     "sqlalchemy",
     "dagster_postgres",
+    "dagster_ray",
+    "ray",
 }
 
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -57,12 +57,18 @@ class SampleStream:
     catalogue: FeatureCatalogue
     block_rows: int
     """Rows in memory at a time, or one row group where that is more."""
+    rank: int = 0
+    """Whose share of the row groups this is ..."""
+    workers: int = 1
+    """... of so many that read one each."""
 
     def __len__(self) -> int:
+        if self.workers > 1:
+            return sum(group.n_rows for group in self._groups())
         return sum(n for day, _, n in self.snapshot.files if self.first <= day <= self.last)
 
-    def shuffled(self, generator: torch.Generator) -> Iterator[SampleSet]:
-        """One pass in blocks of randomly chosen row groups.
+    def shuffled(self, generator: torch.Generator, skip: int = 0) -> Iterator[SampleSet]:
+        """One pass in blocks of randomly chosen row groups, the first ``skip`` of them not read.
 
         Raises:
             LakeError: a file is damaged or gone.
@@ -70,7 +76,7 @@ class SampleStream:
         """
         groups = self._groups()
         order = torch.randperm(len(groups), generator=generator).tolist()
-        return self._blocks([groups[i] for i in order], self._columns())
+        return self._blocks([groups[i] for i in order], self._columns(), skip)
 
     def in_order(self, keep: Sequence[str] = ()) -> Iterator[SampleSet]:
         """One pass day after day, each in the order of its key, with the columns of ``keep`` beside.
@@ -110,7 +116,17 @@ class SampleStream:
                     known = group.column(key).statistics
                     smallest = str(known.min) if known is not None and known.has_min_max else ""
                     groups.append(_Group(day, path, i, group.num_rows, smallest))
-        return sorted(groups, key=lambda group: (group.day, group.first))
+        return self._own(sorted(groups, key=lambda group: (group.day, group.first)))
+
+    def _own(self, groups: list[_Group]) -> list[_Group]:
+        """Each row group to the worker that has the fewest rows so far; none is read by two."""
+        n_rows, mine = [0] * self.workers, []
+        for group in groups:
+            worker = n_rows.index(min(n_rows))
+            n_rows[worker] += group.n_rows
+            if worker == self.rank:
+                mine.append(group)
+        return mine
 
     def is_ordered(self) -> bool:
         """Whether the rows lie in the order of their key, by reading the key."""
@@ -128,19 +144,18 @@ class SampleStream:
                 before = last
         return True
 
-    def _blocks(self, groups: Sequence[_Group], columns: Columns) -> Iterator[SampleSet]:
+    def _blocks(self, groups: Sequence[_Group], columns: Columns, skip: int = 0) -> Iterator[SampleSet]:
         """Fill the buffer with as many row groups as it takes, hand it out, fill it again."""
         largest = max((group.n_rows for group in groups), default=0)
         n_all = sum(group.n_rows for group in groups)
         ids, lists, labels = columns.allocate(min(max(self.block_rows, largest), n_all))
-        waiting = list(reversed(groups))
-        while waiting:
+        for block in _cut(groups, len(ids))[skip:]:
             kept: list[pa.RecordBatch] = []
             n = 0
             for value in lists.values():
                 value.zero_()
-            while waiting and n + waiting[-1].n_rows <= len(ids):
-                for batch in self._read(waiting.pop(), columns.names):
+            for group in block:
+                for batch in self._read(group, columns.names):
                     end = n + batch.num_rows
                     columns.fill(batch, ids[n:end], lists, labels, n)
                     kept.append(columns.kept_of(batch))
@@ -168,6 +183,19 @@ class SampleStream:
         except (OSError, pa.ArrowException) as error:
             why = self.snapshot.damage(self.first, self.last)
             raise LakeError(why or f"cannot read {path}: {first_line(error)}.") from error
+
+
+def _cut(groups: Sequence[_Group], most: int) -> list[list[_Group]]:
+    """In blocks of at most so many rows."""
+    blocks: list[list[_Group]] = []
+    room = 0
+    for group in groups:
+        if not blocks or group.n_rows > room:
+            blocks.append([])
+            room = most
+        blocks[-1].append(group)
+        room -= group.n_rows
+    return blocks
 
 
 def _ascends(batch: pa.RecordBatch) -> bool:
@@ -220,12 +248,25 @@ Samples = SampleSet | SampleStream
 """Samples in memory, or read block by block."""
 
 
-def blocks_of(samples: Samples, generator: torch.Generator) -> Iterator[SampleSet]:
-    """What a pass of training shuffles within: the samples in memory, or the blocks of a stream."""
+def blocks_of(samples: Samples, generator: torch.Generator, skip: int = 0) -> Iterator[SampleSet]:
+    """What a pass of training shuffles within: the samples in memory, or the blocks of a stream.
+
+    The first ``skip`` of them are left out.
+    """
     if isinstance(samples, SampleStream):
-        yield from samples.shuffled(generator)
-    else:
+        yield from samples.shuffled(generator, skip) if skip else samples.shuffled(generator)
+    elif not skip:
         yield samples
+
+
+def share_of(samples: Samples, rank: int, workers: int) -> Samples:
+    """What one of several workers trains on; every sample is in exactly one share.
+
+    Of a stream about equally many rows in whole row groups, of samples in memory every so many-th.
+    """
+    if isinstance(samples, SampleStream):
+        return replace(samples, rank=rank, workers=workers)
+    return samples.select(torch.arange(rank, len(samples), workers))
 
 
 def in_order(samples: Samples, keep: Sequence[str] = ()) -> Iterator[SampleSet]:

@@ -113,14 +113,19 @@ def iterate_batches(
             turns += [(task, part) for part in shuffled.split(size) if len(part)]
     for i in torch.randperm(len(turns), generator=generator).tolist():
         task, rows = turns[i]
-        own = (weights or {}).get(task.name)
-        yield Batch(
-            task.name,
-            samples.ids.index_select(0, rows),
-            {name: value.index_select(0, rows) for name, value in samples.lists.items()},
-            samples.labels[task.label].index_select(0, rows),
-            None if own is None else own.index_select(0, rows),
-        )
+        yield batch_of(samples, task, rows, weights)
+
+
+def batch_of(samples: SampleSet, task: Task, rows: Tensor, weights: SampleWeights | None = None) -> Batch:
+    """The samples at these row numbers as a batch of the task, whose samples they are."""
+    own = (weights or {}).get(task.name)
+    return Batch(
+        task.name,
+        samples.ids.index_select(0, rows),
+        {name: value.index_select(0, rows) for name, value in samples.lists.items()},
+        samples.labels[task.label].index_select(0, rows),
+        None if own is None else own.index_select(0, rows),
+    )
 
 
 def iterate_joint_batches(

@@ -10,16 +10,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from lt4rec_core.data.streaming import Samples
+from lt4rec_core.data.streaming import Samples, share_of
 from lt4rec_core.errors import TrainingError
 from lt4rec_core.model.network import SharedNet
+from lt4rec_core.training.attempt import Attempt
 from lt4rec_core.training.batches import generator_for, n_of_task
 from lt4rec_core.training.chain import Chain
+from lt4rec_core.training.exchange import Exchange
+from lt4rec_core.training.modelfile import model_digest
+from lt4rec_core.training.parallel import Reached, Together
 from lt4rec_core.training.precision import Precision, automatic, checked
 from lt4rec_core.training.state import State, initial, restore
 from lt4rec_core.training.store import ModelStore
@@ -47,6 +52,18 @@ class DayReport:
     """Of the matrix products."""
 
 
+@dataclass(frozen=True)
+class Workers:
+    """What a process needs to be one of several that train a day; all call ``train_day`` alike."""
+
+    exchange: Exchange
+    keep: Callable[[Callable[[Path], str]], None]
+    """Called by every worker after each round. What it is handed writes a checkpoint into a folder, which one
+    of them should do."""
+    kept: Path | None = None
+    """A checkpoint of an earlier attempt at this day, from which this one goes on."""
+
+
 def train_day(
     store: ModelStore,
     chain: Chain,
@@ -56,6 +73,7 @@ def train_day(
     first: bool,
     data_versions: Mapping[str, Any] | None = None,
     report: Callable[[Progress], None] | None = None,
+    workers: Workers | None = None,
 ) -> DayReport:
     """Continue the chain by one day and publish the model.
 
@@ -67,6 +85,8 @@ def train_day(
         first: start the chain here, from its first values, instead of continuing yesterday's model.
         data_versions: table name to version read; kept beside the model, outside its digest.
         report: called about a hundred times per network with where training stands.
+        workers: with other workers; each trains on its share of ``samples``, and the first publishes. One
+            worker trains as if there were none.
 
     Raises:
         MissingParentError: yesterday's model is not there.
@@ -76,6 +96,8 @@ def train_day(
         MaskError: a ticket is of another network.
     """
     began = time.monotonic()
+    if workers and workers.exchange.workers == 1:
+        workers = None  # alone it is what it always was, bit for bit
     torch.set_num_threads(chain.training.threads)
     if first:
         # Decided here and told by every model of the chain: no other machine changes it later.
@@ -84,45 +106,86 @@ def train_day(
     else:
         state, parent = _state_after(store, chain, _before(day), day)
         store.warm.pop(chain.digest, None)  # from here on it changes; a failure must not leave it half-way
-    losses: dict[str, TaskLoss] = {}
     precision = checked(state.precision)
-    if not any(n_of_task(samples, task) for task in chain.tasks):
-        raise TrainingError(
-            f"Nothing to train on: none of the {len(samples)} samples of {day} has a label of a task. "
-            "Look at training.samples of that day."
-        )
-    for name, tasks in chain.members.items():
-        net, optimizers = state.nets[name], state.optimizers[name]
-        if not any(n_of_task(samples, task) for task in tasks):
-            losses |= {task.name: TaskLoss(float("nan"), 0) for task in tasks}  # this network rests today
-            continue
-        stream = generator_for(chain.seed, chain.kind, name, day)
-        try:
-            losses |= train(
-                net, optimizers, samples, tasks, chain.training, stream, masks=chain.masks, report=report,
-                precision=precision,
-            )  # fmt: skip
-        except TrainingError as error:
-            raise TrainingError(f"{day}, {chain.kind}: {error}") from error
-    identity = {
+    identity: dict[str, Any] = {
         "settings": chain.settings, "chain": chain.digest, "day": day.isoformat(), "parent": parent,
         "first_values": state.first_values,
     }  # fmt: skip
     if precision != "fp32":  # models from before there was a choice say nothing
         identity["precision"] = precision
+    n_samples, here = len(samples), Attempt(state, identity)
+    if workers:
+        identity["workers"] = workers.exchange.workers  # sums in another order are other bits
+        samples = share_of(samples, workers.exchange.rank, workers.exchange.workers)
+        if workers.kept:
+            here.go_on(chain, day, workers.kept)
+    n_of = _count(samples, chain, workers)
+    if not any(n_of.values()):
+        raise TrainingError(
+            f"Nothing to train on: none of the {n_samples} samples of {day} has a label of a task. "
+            "Look at training.samples of that day."
+        )
+    losses = _train_members(chain, day, here, samples, n_of, workers, precision, report)
     beside = {
         "data_versions": dict(data_versions or {}),
         "seed": chain.seed,
-        "n_samples": len(samples),
+        "n_samples": n_samples,
         "metrics": {task: {"train_loss": _finite(loss.loss), "n": loss.n} for task, loss in losses.items()},
     }
-    digest = store.publish(chain.kind, chain.digest, day, state.tensors(), identity, beside)
-    store.warm[chain.digest] = (day, digest, state)
+    if workers and workers.exchange.rank:
+        digest = model_digest(here.state.tensors(), identity)  # the first worker publishes the same
+    else:
+        digest = store.publish(chain.kind, chain.digest, day, here.state.tensors(), identity, beside)
+        store.warm[chain.digest] = (day, digest, here.state)
     densities = {task.name: 1.0 for task in chain.tasks}
     densities |= {name: ticket.density for name, ticket in chain.tickets.items()}
-    return DayReport(
-        day, digest, parent, losses, len(samples), time.monotonic() - began, densities, precision
-    )
+    return DayReport(day, digest, parent, losses, n_samples, time.monotonic() - began, densities, precision)
+
+
+def _count(samples: Samples, chain: Chain, workers: Workers | None) -> dict[str, int]:
+    """How many samples each task has, at all workers."""
+    if workers:
+        return Together(workers.exchange).count(samples, chain.tasks)
+    return {task.name: n_of_task(samples, task) for task in chain.tasks}
+
+
+def _train_members(
+    chain: Chain,
+    day: date,
+    here: Attempt,
+    samples: Samples,
+    n_of: Mapping[str, int],
+    workers: Workers | None,
+    precision: Precision,
+    report: Callable[[Progress], None] | None,
+) -> dict[str, TaskLoss]:
+    """Each network of the chain over the day's samples, or over this worker's share of them."""
+    losses: dict[str, TaskLoss] = {}
+    for name, tasks in chain.members.items():
+        if not any(n_of[task.name] for task in tasks):
+            losses |= {task.name: TaskLoss(float("nan"), 0) for task in tasks}  # this network rests today
+            continue
+        stream = generator_for(chain.seed, chain.kind, name, day)
+        try:
+            losses |= train(
+                here.state.nets[name], here.state.optimizers[name], samples, tasks, chain.training, stream,
+                masks=chain.masks, report=report, precision=precision,
+                together=_together(workers, here, name),
+            )  # fmt: skip
+        except TrainingError as error:
+            raise TrainingError(f"{day}, {chain.kind}: {error}") from error
+    return losses
+
+
+def _together(workers: Workers | None, here: Attempt, member: str) -> Together | None:
+    if workers is None:
+        return None
+
+    def after_round(reached: Reached) -> None:
+        here.reached[member] = reached
+        workers.keep(here.save)
+
+    return Together(workers.exchange, here.reached.get(member, Reached()), after_round)
 
 
 def score_day(

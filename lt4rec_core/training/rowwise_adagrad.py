@@ -40,16 +40,24 @@ class RowwiseAdagrad:
 
         A row's gradients within the batch are summed first; its accumulator grows by the mean square over d.
         """
+        b, f, d = gradient.shape
+        self._move(*self._occurrences(lookup, f), gradient.reshape(b * f, d))
+
+    @torch.no_grad()
+    def move_summed(self, rows: Tensor, gradient: Tensor) -> None:
+        """Move rows (m,) int64, named once or repeatedly, by the sums of their gradients (m, d)."""
+        self._move(rows, torch.arange(len(rows)), None, gradient)
+
+    def _move(self, rows: Tensor, source: Tensor, weight: Tensor | None, gradient: Tensor) -> None:
+        """By what ``_occurrences`` tells, and the gradients (k, d) that ``source`` points into."""
         from lt4rec_core.training.rows_kernel import move_rows
 
-        b, f, d = gradient.shape
-        rows, source, weight = self._occurrences(lookup, f)
         ordered, order = _stable_sort(rows)
         move_rows(
             ordered.numpy(),
             source[order].numpy(),
             (torch.empty(0) if weight is None else weight[order]).numpy(),
-            gradient.reshape(b * f, d).numpy(),
+            gradient.numpy(),
             self.table.detach().numpy(),
             self.accumulator.numpy(),
             self.touched.numpy(),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +25,18 @@ Met = dict[str, tuple[float, int]]
 """Task name to its mean loss before the step, and over how many samples."""
 
 
+class Found(NamedTuple):
+    """What a batch of one task asks for, before anything moves."""
+
+    loss: float
+    """Mean over the batch; where it is not finite, the gradients mean nothing."""
+    lookup: Lookup
+    for_fields: Tensor
+    """(b, f, d)"""
+    for_weights: Sequence[Tensor]
+    """In the order of the parameters of the task's Adam."""
+
+
 def single_step(
     net: SharedNet,
     optimizers: Optimizers,
@@ -34,19 +47,7 @@ def single_step(
     number: int,
 ) -> Met:
     """One update for one task through its mask (Algorithm 1, lines 13-16)."""
-    task = next(task for task in tasks if task.name == batch.task)
-    lookup = net.lookup(batch.ids, batch.lists)
-    # (b, f, d): a leaf, the tables themselves stay out of autograd
-    fields = net.embed(lookup, task.name).requires_grad_()
-    logits = task_logits(net, task.name, fields, keep[task.name])
-    loss = task_loss(config.loss_of(task), logits, batch.labels, batch.weights)
-    value = _finite(loss, task.name, number)
-    adam = optimizers.tasks[task.name]
-    balanced = balance(loss, config.weight_of(task.name))
-    for_fields, *for_weights = torch.autograd.grad(balanced, [fields, *adam.parameters.values()])
-    adam.step(for_weights)
-    _move_tables(optimizers, task.name, lookup, for_fields)
-    return {task.name: (value, len(batch.labels))}
+    return move(optimizers, batch, number, single_gradients(net, optimizers, config, tasks, keep, batch))
 
 
 def direct_step(
@@ -59,6 +60,46 @@ def direct_step(
     number: int,
 ) -> Met:
     """``single_step`` of a network whose gradients are written out."""
+    return move(optimizers, batch, number, direct_gradients(net, config, tasks, backprop, batch))
+
+
+def move(optimizers: Optimizers, batch: Batch, number: int, found: Found) -> Met:
+    """Move what a batch of one task asks for.
+
+    Raises:
+        TrainingError: its loss is not finite; nothing moved.
+    """
+    check_finite(found.loss, batch.task, number)
+    optimizers.tasks[batch.task].step(found.for_weights)
+    _move_tables(optimizers, batch.task, found.lookup, found.for_fields)
+    return {batch.task: (found.loss, len(batch.labels))}
+
+
+def single_gradients(
+    net: SharedNet,
+    optimizers: Optimizers,
+    config: TrainingConfig,
+    tasks: Sequence[Task],
+    keep: Keep,
+    batch: Batch,
+) -> Found:
+    """By autograd, through the task's mask."""
+    task = next(task for task in tasks if task.name == batch.task)
+    lookup = net.lookup(batch.ids, batch.lists)
+    # (b, f, d): a leaf, the tables themselves stay out of autograd
+    fields = net.embed(lookup, task.name).requires_grad_()
+    logits = task_logits(net, task.name, fields, keep[task.name])
+    loss = task_loss(config.loss_of(task), logits, batch.labels, batch.weights)
+    balanced = balance(loss, config.weight_of(task.name))
+    wanted = [fields, *optimizers.tasks[task.name].parameters.values()]
+    for_fields, *for_weights = torch.autograd.grad(balanced, wanted)
+    return Found(loss.item(), lookup, for_fields, for_weights)
+
+
+def direct_gradients(
+    net: SharedNet, config: TrainingConfig, tasks: Mapping[str, Task], backprop: Backprop, batch: Batch
+) -> Found:
+    """As written out; they lie in buffers that the next batch uses again."""
     name = batch.task
     lookup = net.lookup(batch.ids, batch.lists)
     slope = partial(
@@ -68,11 +109,8 @@ def direct_step(
         weights=batch.weights,
         weight=config.weight_of(name),
     )
-    value, for_fields, for_weights = backprop.gradients(name, lookup, slope)
-    _check_finite(value, name, number)
-    optimizers.tasks[name].step(for_weights)
-    optimizers.embedding.step(lookup, for_fields)
-    return {name: (value, len(batch.labels))}
+    loss, for_fields, for_weights = backprop.gradients(name, lookup, slope)
+    return Found(loss, lookup, for_fields, for_weights)
 
 
 def _move_tables(optimizers: Optimizers, task: str, lookup: Lookup, gradient: Tensor) -> None:
@@ -207,10 +245,15 @@ def _gradients(optimizers: Optimizers, fields: Tensor, loss: Tensor) -> tuple[Te
 
 
 def _finite(loss: Tensor, task: str, number: int) -> float:
-    return _check_finite(loss.item(), task, number)
+    return check_finite(loss.item(), task, number)
 
 
-def _check_finite(value: float, task: str, number: int) -> float:
+def check_finite(value: float, task: str, number: int) -> float:
+    """The loss.
+
+    Raises:
+        TrainingError: it is not finite.
+    """
     if not math.isfinite(value):
         raise TrainingError(
             f"The loss of task {task!r} is {value} at batch {number}; this step was not made. "

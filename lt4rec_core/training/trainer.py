@@ -28,9 +28,19 @@ from lt4rec_core.training.batches import (
 )
 from lt4rec_core.training.losses import conflict_weights
 from lt4rec_core.training.optimizers import Optimizers
+from lt4rec_core.training.parallel import Reached, Rounds, SharedStep, Together, check_alike
 from lt4rec_core.training.precision import DTYPES, Precision
 from lt4rec_core.training.settings import TrainingConfig
-from lt4rec_core.training.steps import Keep, Met, direct_step, joint_stepper, single_step, step_together
+from lt4rec_core.training.steps import (
+    Keep,
+    Met,
+    direct_gradients,
+    direct_step,
+    joint_stepper,
+    single_gradients,
+    single_step,
+    step_together,
+)
 
 AnyBatch = TypeVar("AnyBatch", Batch, JointBatch)
 
@@ -76,6 +86,7 @@ def train(
     sample_weights: SampleWeights | None = None,
     report: Callable[[Progress], None] | None = None,
     precision: Precision = "fp32",
+    together: Together | None = None,
 ) -> dict[str, TaskLoss]:
     """Train ``net`` in place on mixed batches of single tasks (Algorithm 1, lines 12-17).
 
@@ -93,30 +104,46 @@ def train(
         sample_weights: per task (n,) weights of the samples in its loss.
         report: called about a hundred times with where training stands.
         precision: of the matrix products; ``config.precision`` is for callers to decide by.
+        together: with other workers, whose networks, settings and generator are equal to these; ``samples``
+            are then this worker's share of one pass, and losses and progress are those of all.
 
     Returns:
         Per task the mean loss met on the way.
 
     Raises:
         TrainingError: nothing to train on, a loss that is not finite (the step is not made), a network or
-            steps that know no bf16, or weights of the samples of a stream.
+            steps that know no bf16, or weights of the samples of a stream; with other workers, steps that
+            are not of single tasks, or networks that are not equal.
         LakeError: a stream cannot be read.
         MaskError: a mask does not fit the network.
     """
     keep = _float_masks(net, masks)
     repeats = {task.name: config.repeats_of(task.name) for task in tasks}
-    total = sum(n_of_task(samples, task) * repeats[task.name] for task in tasks) * epochs
+    n_of = together.count(samples, tasks) if together else {t.name: n_of_task(samples, t) for t in tasks}
+    total = sum(n * repeats[name] for name, n in n_of.items()) * epochs
     if total == 0:
         raise TrainingError(
             f"Nothing to train on: none of {len(samples)} samples has a label of {[t.name for t in tasks]}. "
             "Look at training.samples of these days."
         )
-    step = _stepper(net, optimizers, config, tasks, keep, generator, precision)
-    sums = {task.name: _Sum() for task in tasks}
-    done, next_report = 0, 0.0
+    step = _stepper(net, optimizers, config, tasks, keep, generator, precision, together)
+    sums = {
+        task.name: _Sum(*(together.reached.sums if together else {}).get(task.name, ())) for task in tasks
+    }
+    done, next_report = sum(s.n for s in sums.values()), 0.0
+    batches: Callable[[], Iterator[Any]] = partial(
+        _batches, samples, tasks, config, generator, sample_weights
+    )
+    draw = generator
+    if together:
+        if epochs != 1 or sample_weights:
+            raise TrainingError(
+                "Several workers train one pass, and their samples take no weights of their own."
+            )
+        batches, draw = _in_rounds(net, samples, tasks, config, generator, sums, together)
     for _ in range(epochs):
-        for number, batch in enumerate(_batches(samples, tasks, config, generator, sample_weights)):
-            batch = drop_unknown(net, batch, config.unknown_dropout, generator)
+        for number, batch in enumerate(batches()):
+            batch = drop_unknown(net, batch, config.unknown_dropout, draw)
             for task, (loss, n) in step(batch, number).items():
                 seen = sums[task]
                 seen.total, seen.n, done = seen.total + loss * n, seen.n + n, done + n
@@ -134,16 +161,28 @@ def _stepper(
     keep: Keep,
     generator: torch.Generator,
     precision: Precision,
+    together: Together | None = None,
 ) -> Callable[..., Met]:
     """What makes one update of a batch: gradients written out where they are, else autograd's."""
+    if together and config.steps != "alternating":
+        raise TrainingError(
+            f"Several workers make steps of single tasks, asked for steps = {config.steps!r}. "
+            "Train with one worker ([ray] workers in lt4rec.toml), or with steps = 'alternating'."
+        )
     if config.steps == "alternating" and Backprop.takes(net):
         by_name, backprop = {task.name: task for task in tasks}, Backprop(net, keep, DTYPES[precision])
+        if together:
+            direct = partial(direct_gradients, net, config, by_name, backprop)
+            return SharedStep(direct, optimizers, together.exchange)
         return partial(direct_step, net, optimizers, config, by_name, backprop)
     if precision != "fp32":
         raise TrainingError(
             f"{type(net).__name__} with steps = {config.steps!r} trains in fp32 only, asked for {precision}. "
             "Look at [training] precision and [network] interaction in lt4rec.toml."
         )
+    if together:
+        single = partial(single_gradients, net, optimizers, config, tasks, keep)
+        return SharedStep(single, optimizers, together.exchange)
     if config.steps == "alternating":
         return partial(single_step, net, optimizers, config, tasks, keep)
     if config.steps == "together":
@@ -173,6 +212,30 @@ def _batches(
         yield from iterate(block, tasks, config.batch_size, generator, weights)
 
 
+def _in_rounds(
+    net: SharedNet,
+    samples: Samples,
+    tasks: Sequence[Task],
+    config: TrainingConfig,
+    generator: torch.Generator,
+    sums: Mapping[str, _Sum],
+    together: Together,
+) -> tuple[Callable[[], Iterator[Batch]], torch.Generator]:
+    """The batches of a pass of several workers, and what this one draws from while it meets them."""
+
+    def weigh(block: SampleSet) -> SampleWeights:
+        return _sample_weights(block, tasks, config, None)
+
+    def ended(number: int) -> None:
+        check_alike(together.exchange, net)
+        if together.after_round:
+            together.after_round(Reached(number, {task: (s.total, s.n) for task, s in sums.items()}))
+
+    check_alike(together.exchange, net)
+    rounds = Rounds(together, samples, tasks, config, generator, weigh, ended)
+    return rounds.__iter__, rounds.draw
+
+
 def _sample_weights(
     samples: SampleSet, tasks: Sequence[Task], config: TrainingConfig, given: SampleWeights | None
 ) -> SampleWeights:
@@ -190,7 +253,7 @@ def _sample_weights(
 def drop_unknown(net: SharedNet, batch: AnyBatch, share: float, generator: torch.Generator) -> AnyBatch:
     """Set the features that are unknown when serving to missing, in a random share of the samples."""
     layout = net.layout
-    if not (layout.unknown_columns or layout.unknown_lists) or share == 0:
+    if not (layout.unknown_columns or layout.unknown_lists) or share == 0 or not len(batch.ids):
         return batch
     gone = torch.rand(len(batch.ids), generator=generator) < share
     ids, lists = set_missing(net, batch.ids, batch.lists, gone)

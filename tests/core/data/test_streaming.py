@@ -9,7 +9,15 @@ from lt4rec_core.data import staging
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.loading import LABEL_COLUMNS, load_samples
 from lt4rec_core.data.sqlfile import read_sql_file
-from lt4rec_core.data.streaming import SampleStream, blocks_of, bytes_per_sample, count, in_order, load_days
+from lt4rec_core.data.streaming import (
+    SampleStream,
+    blocks_of,
+    bytes_per_sample,
+    count,
+    in_order,
+    load_days,
+    share_of,
+)
 from lt4rec_core.errors import LakeError
 
 HEADER = """\
@@ -173,3 +181,41 @@ def test_a_damaged_file_is_named_with_its_day(lake, stream):
 
 def test_a_sample_takes_four_bytes_for_each_number(catalogue):
     assert bytes_per_sample(catalogue) == 4 * (4 + 4 + len(LABEL_COLUMNS))
+
+
+@pytest.mark.parametrize("workers", [2, 3, 20])
+def test_workers_share_whole_row_groups_and_every_row_is_in_one_share(lake, stream, catalogue, workers):
+    shares = [share_of(stream, rank, workers) for rank in range(workers)]
+    met = [joined(share.shuffled(torch.Generator().manual_seed(3)))[0] for share in shares if len(share)]
+
+    whole = in_memory(lake, catalogue).ids
+    assert sorted(torch.cat(met).tolist()) == sorted(whole.tolist())
+    assert sum(len(share) for share in shares) == len(stream) == 2 * N
+    assert max(len(share) for share in shares) - min(len(share) for share in shares) <= 10
+
+
+def test_a_share_counts_its_own_labels(stream):
+    shares = [share_of(stream, rank, 2) for rank in range(2)]
+
+    n = [count(share, ("is_click",), lambda part: int(part.labels["is_click"].sum())) for share in shares]
+
+    assert sum(n) == count(stream, ("is_click",), lambda part: int(part.labels["is_click"].sum()))
+    assert min(n) > 0
+
+
+def test_the_first_blocks_can_be_left_out_unread(stream):
+    all_ids, _, _, sizes = joined(stream.shuffled(torch.Generator().manual_seed(3)))
+    later, _, _, left = joined(stream.shuffled(torch.Generator().manual_seed(3), skip=2))
+
+    assert left == sizes[2:]
+    assert torch.equal(later, all_ids[sum(sizes[:2]) :])
+
+
+def test_samples_in_memory_are_shared_too_and_are_a_single_block(lake, catalogue):
+    whole = in_memory(lake, catalogue)
+
+    shares = [share_of(whole, rank, 3) for rank in range(3)]
+
+    assert [len(share) for share in shares] == [34, 33, 33]
+    assert sorted(torch.cat([share.ids for share in shares]).tolist()) == sorted(whole.ids.tolist())
+    assert not list(blocks_of(whole, torch.Generator(), skip=1))
