@@ -54,7 +54,7 @@ def prepare(folder: Path, n: int) -> None:
     chain = chain_of(folder)
     last, measured = chain.day(DAYS_BEFORE - 1), chain.day(DAYS_BEFORE)
     for day in (last, measured):
-        _write_log(log_of(folder, day), day, n)
+        write_log(log_of(folder, day), day, n)
     for name in chain.tables:
         chain.lake.publish(chain.stage(name, last, log_of(folder, last))[0])
     for back in range(1, DAYS_BEFORE):
@@ -65,7 +65,8 @@ def prepare(folder: Path, n: int) -> None:
     done.touch()
 
 
-def _write_log(folder: Path, day: date, n: int) -> None:
+def write_log(folder: Path, day: date, n: int) -> None:
+    """One day of the simulator, a platform as large as its log."""
     import pyarrow.parquet as pq
 
     from lt4rec_core.data.simulator import SimulatorSettings, generate

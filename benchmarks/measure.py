@@ -31,6 +31,7 @@ BENCHMARKS = (
     "ranker",
     "served",
     "daemon_day",
+    "scale",
 )
 VERSIONS = ("dagster", "deltalake", "duckdb", "great-expectations", "numpy", "pyarrow", "torch")
 

@@ -24,6 +24,7 @@ BENCHMARKS = (
     "ranker",
     "served",
     "daemon_day",
+    "scale",
 )
 
 
