@@ -51,8 +51,8 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
             for stage, span in _day(folder, number, asked.rows, is_gated).items():
                 spans[stage].append(span)
         of, millions = f"{asked.rows:,} impressions a day, {asked.days} days", asked.rows / 1e6
-        for stage, took in spans.items():
-            if took:
+        for stage, found in spans.items():
+            if took := found[-1:] if asked.quick else found:
                 yield Figure(f"{of}, {stage}", "CPU s per million", [span.cpu / millions for span in took])
                 yield Figure(f"{of}, {stage}, peak memory", "MiB", [span.peak_mb for span in took])
         yield Figure(f"{of}, all", "CPU s", [sum(span.cpu for took in spans.values() for span in took)])
