@@ -194,19 +194,29 @@ SUITES: dict[str, Callable[[tuple[Column, ...], Mapping[str, Any]], "Expectation
 }
 
 
-def bucket_fragment(catalogue: FeatureCatalogue) -> Fragment:
-    """The select-list text that names a sample's features outside [0, buckets), for the check of ranges."""
-    faults = []
+def range_fragments(catalogue: FeatureCatalogue) -> dict[str, Fragment]:
+    """What tells a sample with a feature outside [0, buckets), for the check of ranges.
+
+    ``is_outside`` is the condition, ``faulty_features`` the select-list text that names its features. The
+    condition DuckDB answers by the statistics of the file, but for lists.
+    """
+    outside = {}
     for feature in catalogue.features:
         column, last = feature.column, catalogue.embeddings[feature.embedding] - 1
         if feature.kind == "list":
-            outside = f"list_min({column}) < 0 or list_max({column}) > {last}"
-            outside += f" or list_count({column}) < len({column})"  # a NULL among the ids
+            where = f"list_min({column}) < 0 or list_max({column}) > {last}"
+            where += f" or list_count({column}) < len({column})"  # a NULL among the ids
         else:
-            outside = f"{column} not between 0 and {last}"
-        faults.append(f"case when {column} is null or {outside} then '{column}' end")
-    sql = f"list_filter([{', '.join(faults)}], lambda fault: fault is not null) as faulty_features"
-    return Fragment(sql, (Column("faulty_features", "varchar[]", "columns whose id has no embedding"),))
+            where = f"{column} not between 0 and {last}"
+        outside[column] = f"{column} is null or {where}"
+    faults = ", ".join(f"case when {where} then '{column}' end" for column, where in outside.items())
+    named = Column("faulty_features", "varchar[]", "columns whose id has no embedding")
+    return {
+        "is_outside": Fragment(f"({' or '.join(outside.values())})", ()),
+        "faulty_features": Fragment(
+            f"list_filter([{faults}], lambda fault: fault is not null) as faulty_features", (named,)
+        ),
+    }
 
 
 def cardinality_fragment(catalogue: FeatureCatalogue) -> Fragment:
@@ -239,7 +249,7 @@ def history_fragments(catalogue: FeatureCatalogue) -> dict[str, Fragment]:
 def check_fragments(catalogue: FeatureCatalogue) -> dict[str, Fragment]:
     """Everything that a check's file may name under ``compiled:``."""
     return {
-        "faulty_features": bucket_fragment(catalogue),
+        **range_fragments(catalogue),
         "feature_cardinalities": cardinality_fragment(catalogue),
         **history_fragments(catalogue),
     }

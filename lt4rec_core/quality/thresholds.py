@@ -38,12 +38,15 @@ class Thresholds:
     max_calibration_gap: float = 0.1
     """Largest mean distance of predicted from actual over the ten parts of a day's predictions."""
 
+    history_users: int = 20_000
+    """About how many users' histories the check of leaks makes anew; of more users, each day others'."""
+
     def __post_init__(self) -> None:
-        for name in ("min_rows", "min_drift_days"):
+        for name in ("min_rows", "min_drift_days", "history_users"):
             value = getattr(self, name)
             check(
                 isinstance(value, int) and not isinstance(value, bool) and value >= 1,
-                f"{name} is a number of rows or days, at least 1, got {value!r}. "
+                f"{name} is a number of rows, days or users, at least 1, got {value!r}. "
                 "An empty day would pass every check.",
             )
         for name in (name for name in self.as_params() if name.startswith("max_")):

@@ -3,6 +3,10 @@
 -- Counts, rates and the history of clicks are computed anew from inputs that the day itself is not among:
 -- what looked at the day cannot come out equal. The formulas are the feature tables' own, so every bit is.
 --
+-- Counts and rates are those of all users and videos. Histories, which cost as much as all of these, are made
+-- anew for at most $history_users users: where a day has more, for another share of them each day, in turn. A
+-- statement that looks at the day shows in any thousand of them.
+--
 -- grain:    one faulty user or video and its fault
 -- key:      entity, id, fault
 -- inputs:
@@ -15,6 +19,7 @@
 -- params:   $dt, the day
 --           $prior_strength, imagined observations at the common rate that every rate starts from
 --           $history_length, how many clicked videos are remembered
+--           $history_users, about how many users' histories are made anew
 -- compiled: $claimed_history, $counted_history
 -- columns:
 --   dt      date     business day of the source
@@ -55,31 +60,33 @@ claimed as (
 
 ),
 
-stats as (
+summed as (
 
     select
         'user' as entity,
         user_id as id,
-        n_impressions,
-        n_clicks,
-        n_likes,
-        n_watched,
-        n_completes,
-        watch_ratio_millionths,
-        watch_surplus_millionths
+        sum(n_impressions) as n_impressions,
+        sum(n_clicks) as n_clicks,
+        sum(n_likes) as n_likes,
+        sum(n_watched) as n_watched,
+        sum(n_completes) as n_completes,
+        sum(watch_ratio_millionths) as watch_ratio_millionths,
+        sum(watch_surplus_millionths) as watch_surplus_millionths
     from features.user_daily_stats
+    group by user_id
     union all
     select
         'video' as entity,
         video_id as id,
-        n_impressions,
-        n_clicks,
-        n_likes,
-        n_watched,
-        n_completes,
-        watch_ratio_millionths,
-        watch_surplus_millionths
+        sum(n_impressions) as n_impressions,
+        sum(n_clicks) as n_clicks,
+        sum(n_likes) as n_likes,
+        sum(n_watched) as n_watched,
+        sum(n_completes) as n_completes,
+        sum(watch_ratio_millionths) as watch_ratio_millionths,
+        sum(watch_surplus_millionths) as watch_surplus_millionths
     from features.video_daily_stats
+    group by video_id
 
 ),
 
@@ -91,7 +98,7 @@ overall as (
         sum(n_likes) / sum(n_impressions) as like_rate,
         sum(watch_ratio_millionths) / sum(n_watched) / 1000000 as watch_ratio,
         sum(n_completes) / sum(n_watched) as complete_rate
-    from stats
+    from summed
     group by entity
 
 ),
@@ -101,15 +108,14 @@ past as (
     select
         entity,
         id,
-        sum(n_impressions)::bigint as n_impressions,
-        sum(n_clicks)::bigint as n_clicks,
-        sum(n_likes) as n_likes,
-        sum(n_completes) as n_completes,
-        sum(watch_ratio_millionths) / 1000000 as watch_ratio,
-        sum(watch_surplus_millionths) / 1000000 as watch_surplus,
-        case when sum(n_watched) > 0 then sum(n_watched) + $prior_strength end as n_watched_and_prior
-    from stats
-    group by entity, id
+        n_impressions::bigint as n_impressions,
+        n_clicks::bigint as n_clicks,
+        n_likes,
+        n_completes,
+        watch_ratio_millionths / 1000000 as watch_ratio,
+        watch_surplus_millionths / 1000000 as watch_surplus,
+        case when n_watched > 0 then n_watched + $prior_strength end as n_watched_and_prior
+    from summed
 
 ),
 
@@ -132,6 +138,22 @@ counted as (
 
 ),
 
+shares as (
+
+    select greatest(ceil(count(*) / $history_users)::bigint, 1) as n
+    from features.user_features
+
+),
+
+checked as (
+
+    select users.user_id
+    from features.user_features as users
+    cross join shares
+    where hash(users.user_id) % shares.n = (cast($dt as date) - date '1970-01-01') % shares.n
+
+),
+
 remembered as (
 
     select
@@ -141,7 +163,7 @@ remembered as (
             lambda click: click.id -- noqa: RF01
         ) as clicked_videos
     from samples.clicks
-    semi join features.user_features as shown on clicks.user_id = shown.user_id
+    semi join checked on clicks.user_id = checked.user_id
     group by clicks.user_id
 
 ),
@@ -152,7 +174,7 @@ histories as (
         'user' as entity,
         shown.user_id as id,
         $counted_history -- noqa: RF02
-    from features.user_features as shown
+    from checked as shown
     left join remembered on shown.user_id = remembered.user_id
 
 ),
@@ -160,8 +182,9 @@ histories as (
 differing as (
 
     select
-        claimed.*,
+        claimed.* exclude (claimed_history), -- noqa: RF02
         counted.* exclude (entity, id), -- noqa: RF02
+        if(histories.id is not null, claimed.claimed_history, null) as claimed_history,
         histories.counted_history
     from claimed
     left join counted on claimed.entity = counted.entity and claimed.id = counted.id
@@ -174,7 +197,7 @@ differing as (
         or claimed.watch_ratio_7d is distinct from counted.watch_ratio
         or claimed.complete_rate_7d is distinct from counted.complete_rate
         or claimed.watch_surplus_7d is distinct from counted.watch_surplus
-        or claimed.claimed_history is distinct from histories.counted_history
+        or (histories.id is not null and claimed.claimed_history is distinct from histories.counted_history)
 
 ),
 

@@ -78,17 +78,82 @@ counted as (
 
 ),
 
+-- Two bags of rows of one size with one sum of their 64-bit hashes are the same, but for a chance of one in
+-- 2^64. Only where they differ the rows are grouped, which costs ten times as much.
+of_samples as (
+
+    select
+        count(*) as n,
+        sum(hash(user_id, video_id, occurred_at, is_click)) as digest,
+        count(*) filter (where is_click) as n_clicked,
+        sum(hash(user_id, video_id, occurred_at, watch_ratio, is_converted)) filter (
+            where is_click
+        ) as digest_of_clicked
+    from training.samples
+
+),
+
+of_impressions as (
+
+    select
+        count(*) as n,
+        sum(hash(user_id, video_id, occurred_at, is_click)) as digest
+    from samples.impressions
+
+),
+
+of_conversions as (
+
+    select
+        count(*) as n,
+        sum(hash(user_id, video_id, occurred_at, watch_ratio, is_converted)) as digest,
+        sum(hash(user_id, video_id, occurred_at)) as digest_of_keys
+    from samples.conversions
+
+),
+
+of_clicks as (
+
+    select
+        count(*) as n,
+        sum(hash(user_id, video_id, occurred_at)) as digest
+    from samples.clicks
+
+),
+
+differing as (
+
+    select 1 as one
+    from of_samples cross join of_impressions cross join of_conversions cross join of_clicks
+    where
+        of_samples.n <> of_impressions.n
+        or of_samples.digest is distinct from of_impressions.digest
+        or of_samples.n_clicked <> of_conversions.n
+        or of_samples.digest_of_clicked is distinct from of_conversions.digest
+        or of_conversions.n <> of_clicks.n
+        or of_conversions.digest_of_keys is distinct from of_clicks.digest
+
+),
+
 matched as (
 
     select
-        user_id,
-        video_id,
-        occurred_at,
-        compared,
-        sum(n_first) as n_first,
-        sum(n_second) as n_second
+        counted.user_id,
+        counted.video_id,
+        counted.occurred_at,
+        counted.compared,
+        sum(counted.n_first) as n_first,
+        sum(counted.n_second) as n_second
     from counted
-    group by user_id, video_id, occurred_at, compared, is_click, watch_ratio, is_converted
+    cross join differing
+    group by
+        counted.user_id,
+        counted.video_id,
+        counted.occurred_at,
+        counted.compared,
+        counted.is_click,
+        counted.watch_ratio,
+        counted.is_converted
 
 )
 

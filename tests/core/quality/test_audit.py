@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -301,10 +302,74 @@ def test_on_the_first_day_a_history_holds_nothing(world, tmp_path):
     assert {row["before"] for row in result.sample_rows} == {"[[]]"}
 
 
+def test_of_many_users_each_day_others_have_their_history_made_anew(world, tmp_path):
+    n_users = len(world.rows("features.user_features"))
+    found = []
+    with published(world, tmp_path, "features.user_features", [CLICKS]):
+        for share in (1, 3):
+            leak = by_name(world.audit(SAMPLES, history_users=-(-n_users // share)))["leak"]
+            found.append(leak.observed["offending rows"])
+            assert {row["fault"] for row in leak.sample_rows} == {"remembers clicks"}
+
+    assert 0 < found[1] < found[0] <= n_users
+
+
+def test_what_is_not_made_anew_is_counted_all_the_same(world, tmp_path):
+    with published(world, tmp_path, "features.user_features", [CLICKS]):
+        all_users = by_name(world.audit(SAMPLES))["leak"].observed["offending rows"]
+        few = by_name(world.audit(SAMPLES, history_users=1))["leak"]
+    more = ("features.user_daily_stats[-7..-1]", "features.user_daily_stats[-7..0]")
+    with published(world, tmp_path, "features.user_features", [more]):
+        counts = by_name(world.audit(SAMPLES, history_users=1))["leak"]
+
+    assert few.observed["offending rows"] < all_users
+    assert {row["fault"] for row in counts.sample_rows} <= NUMBERS
+    assert counts.observed["offending rows"] >= len(world.rows("features.user_features"))
+
+
 def test_a_catalogue_without_a_history_has_none_to_check(world):
     features = [f for f in world.source.catalogue.features if f.input != "clicked_videos"]
     other = replace(world, source=replace(world.source, catalogue=FeatureCatalogue(features)))
     assert by_name(other.audit(SAMPLES))["leak"].passed
+
+
+def exchanged(column):
+    """Two rows exchange a value, so that each column holds what it held."""
+
+    def change(rows):
+        cells = rows[column].to_pylist()
+        other = next(i for i, cell in enumerate(cells) if cell != cells[0])
+        cells[0], cells[other] = cells[other], cells[0]
+        field = rows.schema.field(column)
+        return rows.set_column(rows.schema.get_field_index(column), field, pa.array(cells, field.type))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "n_wrong"), [(IMPRESSIONS, "play_ms", 4), (SAMPLES, "is_click", 2)]
+)
+def test_values_that_two_rows_exchanged_are_found_in_both(world, table, column, n_wrong):
+    result = by_name(world.audit(table, exchanged(column)))["references"]
+
+    assert result.observed["offending rows"] >= n_wrong
+    assert not result.passed
+
+
+@pytest.mark.parametrize("table", [IMPRESSIONS, SAMPLES])
+def test_rows_in_another_order_are_the_same_rows_and_a_key_that_stands_twice_is_found_there(world, table):
+    def shuffled(rows):
+        return rows.take(np.random.default_rng(0).permutation(len(rows)))
+
+    def first_again_at_the_end(rows):
+        return pa.concat_tables([shuffled(rows), shuffled(rows).slice(0, 1)])
+
+    sound = by_name(world.audit(table, shuffled))
+    faulty = by_name(world.audit(table, first_again_at_the_end))
+
+    assert (sound["keys"].passed, sound["references"].passed) == (True, True)
+    assert faulty["keys"].sample_rows[0]["n_rows"] == 2
+    assert (faulty["keys"].observed["offending rows"], faulty["references"].passed) == (1, False)
 
 
 def test_warnings_do_not_block_the_day(world):

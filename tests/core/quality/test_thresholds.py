@@ -17,6 +17,7 @@ def test_what_is_not_named_keeps_its_default():
     [
         ({"min_rows": 0}, "at least 1, got 0"),
         ({"min_rows": True}, "at least 1, got True"),
+        ({"history_users": 0}, "at least 1, got 0"),
         ({"min_drift_days": 2.5}, r"at least 1, got 2\.5"),
         ({"max_rate_change": 0}, r"above 0, got 0\.0"),
         ({"max_rate_change": float("nan")}, "above 0, got nan"),
