@@ -18,40 +18,27 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lt4rec_core.data.dictionary import told
 from lt4rec_core.data.disk import MAKE_ROOM, is_full
-from lt4rec_core.data.duck import connect_scratch, first_line, quoted, stream
 from lt4rec_core.data.lock import locked
-from lt4rec_core.data.opened import OpenTables
 from lt4rec_core.data.replacing import moved_in, replace_day
 from lt4rec_core.data.snapshot import Snapshot, arrow_schema, difference, plain
 from lt4rec_core.data.sqlfile import SqlFile
-from lt4rec_core.data.staging import (
-    Staged,
-    is_abandoned,
-    scratch_name,
-    staged_name,
-    write_parquet,
-)
+from lt4rec_core.data.staging import Staged, is_abandoned, staged_name, write_parquet
+from lt4rec_core.data.tables import EMPTY_DAYS, KEY, OPEN, Tables
 from lt4rec_core.errors import LakeConflictError, LakeError
 
 __all__ = ["Lake", "Published", "Snapshot", "Staged", "connect"]
 
-KEY = "lt4rec.key"
 KEEP_LOG = ("delta.enableExpiredLogCleanup", "false")
 """A log entry that is gone makes its version unreadable, also where the files are kept."""
 UNUSABLE = "[]|^\\"
 """Characters that delta-rs takes for no part of a path; it would panic at the first write."""
 
-EMPTY_DAYS = "_empty_days"
-"""Folder in a table that names the days published without a row; Delta passes over such names."""
-
 ATTEMPTS = 10
 """Times a commit is tried before giving up on a conflict."""
-
-_OPEN = OpenTables()
 
 
 @dataclass(frozen=True)
@@ -83,14 +70,8 @@ def connect(home: str | Path | None = None, **when: Any) -> duckdb.DuckDBPyConne
     return analyst.connect(home or os.environ.get("LT4REC_HOME") or ".lt4rec", **when)
 
 
-class Lake:
-    """The tables of one home. Cheap to make; opening it creates nothing."""
-
-    def __init__(self, home: str | Path) -> None:
-        self.home = Path(home).absolute()
-        self.root = self.home / "lake"
-        self.staging = self.home / "staging"
-        self.views = self.root / "views"
+class Lake(Tables):
+    """The tables of one home, as their assets write them; to read them, see ``Tables``."""
 
     def create(self, tables: Iterable[SqlFile]) -> None:
         """Create every table that is not there yet, and store the analysts' views. Idempotent.
@@ -142,131 +123,6 @@ class Lake:
                 f"{difference(there, schema)}. A home holds one data set under one catalogue: "
                 "point LT4REC_HOME at a new folder, or put the old declaration back."
             )
-
-    def names(self) -> list[str]:
-        """Every table there is, as ``group.name``."""
-        return sorted(f"{p.parent.parent.name}.{p.parent.name}" for p in self.root.glob("*/*/_delta_log"))
-
-    def snapshot(self, table: str) -> Snapshot:
-        """The newest version of a table.
-
-        Raises:
-            LakeError: there is no such table, or it is damaged.
-        """
-        path = self._path(table)
-
-        def read(delta: DeltaTable) -> Snapshot:
-            actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-            files = sorted((a["partition.dt"], path / a["path"], a["num_records"]) for a in actions)
-            key = tuple(delta.metadata().configuration.get(KEY, "").split(","))
-            schema = plain(pa.schema(delta.schema().to_arrow()))
-            return Snapshot(table, delta.version(), schema, key, tuple(files))
-
-        with self._opening(table):
-            return _OPEN.snapshot(path, read)
-
-    def _delta(self, table: str) -> DeltaTable:
-        with self._opening(table):
-            return _OPEN.newest(self._path(table))
-
-    @contextlib.contextmanager
-    def _opening(self, table: str) -> Iterator[None]:
-        """Say which table is not there or cannot be read."""
-        try:
-            yield
-        except TableNotFoundError as error:
-            raise LakeError(
-                f"there is no table {table} in {self.root}; there are: {', '.join(self.names()) or 'none'}. "
-                "Is LT4REC_HOME the home you mean, and has it been prepared?"
-            ) from error
-        except (DeltaError, OSError) as error:
-            raise LakeError(f"table {table} in {self.root} cannot be read: {error}") from error
-
-    def _path(self, table: str) -> Path:
-        group, _, name = table.partition(".")
-        return self.root / group / name
-
-    def table_uri(self, table: str) -> str:
-        """Where the Delta table lies."""
-        return str(self._path(table))
-
-    def version(self, table: str) -> int:
-        """Its newest Delta version."""
-        return self._delta(table).version()
-
-    def days(self, table: str) -> list[date]:
-        """The days that have rows, ascending."""
-        return sorted({d for d, _, n in self.snapshot(table).files if n})
-
-    def published(self, table: str) -> set[date]:
-        """The days that were published, those that have no row included."""
-        marked = (date.fromisoformat(p.name) for p in (self._path(table) / EMPTY_DAYS).glob("*"))
-        return {*self.days(table), *marked}
-
-    def files(self, table: str, first: date | None = None, last: date | None = None) -> list[str]:
-        """The Parquet files of some days, newest; they never change, but a vacuum removes old ones."""
-        return [str(p) for p in self.snapshot(table).between(first, last)]
-
-    def open(
-        self,
-        table: str,
-        first: date,
-        last: date,
-        columns: Iterable[str] | None = None,
-        *,
-        snapshot: Snapshot | None = None,
-        threads: int = 2,
-        memory_limit: str | None = None,
-    ) -> pa.RecordBatchReader:
-        """Stream some days of a table, day after day, each ordered by the table's key.
-
-        Args:
-            table: ``group.name``.
-            first: first day, inclusive.
-            last: last day, inclusive.
-            columns: only these, in this order; None: all.
-            snapshot: the version to read; None: the newest.
-            threads: DuckDB's.
-            memory_limit: DuckDB's, such as ``'2GB'``; beyond it a sort spills to the home.
-
-        Raises:
-            LakeError: no such table or column.
-        """
-        snapshot = snapshot or self.snapshot(table)
-        names = list(columns) if columns is not None else snapshot.schema.names
-        snapshot.select(first, last, names)  # refuse unknown columns now, not at the first batch
-        schema = pa.schema([snapshot.schema.field(n) for n in names])
-        days = sorted({d for d, _, _ in snapshot.files if first <= d <= last})
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            for day in days:
-                with self.scratch(threads, memory_limit) as con:
-                    order = ", ".join(map(quoted, snapshot.key))
-                    scan = snapshot.select(day, day)
-                    sql = f"select {', '.join(map(quoted, names))} from ({scan}) order by {order}"
-                    try:
-                        for batch in stream(con, sql)[1]:
-                            yield pa.RecordBatch.from_struct_array(batch.to_struct_array()).cast(schema)
-                    except (duckdb.Error, pa.ArrowException) as error:
-                        why = snapshot.damage(day, day)
-                        raise LakeError(
-                            why or f"cannot read {day} of {table} in {self.root}: {first_line(error)}."
-                        ) from error
-
-        return pa.RecordBatchReader.from_batches(schema, batches())
-
-    @contextlib.contextmanager
-    def scratch(
-        self, threads: int = 2, memory_limit: str | None = None
-    ) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A DuckDB connection of one's own, in memory; what does not fit spills below the staging folder."""
-        spill = self.staging / scratch_name()
-        con = connect_scratch(threads, memory_limit, spill)
-        try:
-            yield con
-        finally:
-            con.close()
-            shutil.rmtree(spill, ignore_errors=True)
 
     def stage(
         self, table: str, day: date, reader: pa.RecordBatchReader, inputs: Mapping[str, int] | None = None
@@ -379,7 +235,7 @@ class Lake:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 delta = self._delta(table)
-                with _OPEN.forgetting(self._path(table)):
+                with OPEN.forgetting(self._path(table)):
                     return write(delta)
             except (DeltaError, pa.ArrowException) as error:
                 if is_full(error):
