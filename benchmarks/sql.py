@@ -97,11 +97,11 @@ def _require_equal_rows(folder: Path, whos: list[str]) -> None:
     chain = chain_of(folder)
     day, table = chain.day(DAYS_BEFORE), "training.samples"
     snapshot = chain.lake.snapshot(table)
-    ours = snapshot.select(day, day)
     columns = ", ".join(f'"{name}"' for name in snapshot.schema.names)
     for who in whos:
         theirs = f"select {columns} from read_parquet({path_literal(folder / who / 'samples.parquet')})"
         with connect_scratch(2, "4GB", folder / "spill") as con:
+            ours = snapshot.select(con, day, day)
             sql = f"select (select count(*) from (({ours}) except all ({theirs}))), count(*) from ({theirs})"
             differing, n = con.execute(sql).fetchall()[0]
             n_ours = con.execute(f"select count(*) from ({ours})").fetchall()[0][0]

@@ -1,7 +1,6 @@
 """``make demo``: simulate 14 days, materialise the graph, and say what came out of it."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -10,6 +9,7 @@ from lt4rec_assets.home import writing
 from lt4rec_assets.outcome import closing_lines
 from lt4rec_assets.settings import Settings, read_settings
 from lt4rec_core.data.analyst import connect, query
+from lt4rec_core.data.places import Place, put_text_once, require_shareable
 
 SIZE = """\
 # Written by `lt4rec demo`: a network of a size that fits the demo's days. Without this file the defaults
@@ -58,12 +58,12 @@ def run_demo() -> int:
     return 0 if outcome.ok else 1
 
 
-def _choose_size(home: Path) -> None:
+def _choose_size(home: Place) -> None:
     """Give a new home the demo's network; one that is there keeps its own."""
     with writing(home):
-        home.mkdir(parents=True, exist_ok=True)
-        if not (home / "lt4rec.toml").exists() and not (home / "home.json").exists():
-            (home / "lt4rec.toml").write_text(SIZE, encoding="utf-8")
+        require_shareable(home)
+        if not (home / "home.json").is_file():
+            put_text_once(home / "lt4rec.toml", SIZE)
 
 
 def _counts(settings: Settings) -> Iterable[str]:

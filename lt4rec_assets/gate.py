@@ -8,7 +8,6 @@ import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,6 +17,7 @@ from lt4rec_assets.metadata import describe_published, markdown_table
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource
 from lt4rec_core.data.lake import Lake, Published
+from lt4rec_core.data.places import Place
 from lt4rec_core.data.staging import Staged
 from lt4rec_core.errors import (
     LakeConflictError,
@@ -236,7 +236,7 @@ def is_transient(error: BaseException) -> bool:
     return False
 
 
-def _as_dagster(result: CheckResult, page: Path | None = None) -> dg.AssetCheckResult:
+def _as_dagster(result: CheckResult, page: Place | None = None) -> dg.AssetCheckResult:
     numbers = {k: v for k, v in result.observed.items() if isinstance(v, int | float)}  # these plot
     metadata: dict[str, Any] = {**numbers, "observed": dg.MetadataValue.json(dict(result.observed))}
     if page:

@@ -12,11 +12,14 @@ from lt4rec_assets.postgres import STORAGE, is_on_postgres, reach
 from lt4rec_assets.project import Project
 from lt4rec_assets.settings import dagster_home, postgres_url
 from lt4rec_core.data.lock import locked
-from lt4rec_core.errors import ConfigError, LakeError
+from lt4rec_core.data.places import Place, put_text_once, require_shareable, working_folder
+from lt4rec_core.errors import ConfigError, LakeError, StoreError
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "dagster.yaml"
 READY = ".ready"
 """File in ``DAGSTER_HOME`` that says that its databases are made."""
+WHOSE = "home.txt"
+"""File in a working folder that says which home in a bucket it serves."""
 
 
 def prepare_home(project: Project) -> None:
@@ -32,7 +35,9 @@ def prepare_home(project: Project) -> None:
     home = project.settings.home
     instance = dagster_home(home)
     with writing(home):
+        require_shareable(home)
         home.mkdir(parents=True, exist_ok=True)
+        _claim_working_folder(home)
         instance.mkdir(parents=True, exist_ok=True)
         project.claim_home()
         os.environ["DAGSTER_HOME"] = str(instance)
@@ -42,6 +47,27 @@ def prepare_home(project: Project) -> None:
         _see_where_records_stand(instance, url is not None)
         if not (instance / READY).exists():
             _lay_out(instance, STORAGE if url is not None else "")
+
+
+def _claim_working_folder(home: Place) -> None:
+    """Let a working folder belong to one home in a bucket: two would share Dagster's records, unnoticed."""
+    if isinstance(home, Path):
+        return
+    folder = working_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / WHOSE
+    is_new = put_text_once(path, f"{home}\n")
+    theirs = str(home) if is_new else path.read_text(encoding="utf-8").strip()
+    if theirs != str(home):
+        raise ConfigError(
+            f"the working folder {folder} belongs to {theirs}, not to {home}. "
+            "Set LT4REC_LOCAL to another folder (docs/OBJECT_STORAGE.md)."
+        )
+    if (folder / "home.json").exists():
+        raise ConfigError(
+            f"the working folder {folder} is a home of its own, and cannot serve {home} as well. "
+            "Set LT4REC_LOCAL to another folder (docs/OBJECT_STORAGE.md)."
+        )
 
 
 def _see_where_records_stand(instance: Path, on_postgres: bool) -> None:
@@ -80,10 +106,12 @@ def _lay_out(instance: Path, more: str) -> None:
 
 
 @contextmanager
-def writing(home: Path) -> Iterator[None]:
+def writing(home: Place) -> Iterator[None]:
     """Say which home the disk refused, and why."""
     try:
         yield
+    except StoreError:
+        raise
     except OSError as error:
         raise LakeError(
             f"the home {home} cannot be written: {error.strerror or error}. "

@@ -1,8 +1,6 @@
 """What an asset module is handed: settings, source, SQL files and calendar, read once."""
 
 import json
-import os
-import threading
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -12,6 +10,7 @@ from typing import Any
 from lt4rec_assets.partitions import Partitions
 from lt4rec_assets.settings import Settings
 from lt4rec_core.data.lineage import Origin, column_lineage
+from lt4rec_core.data.places import put_text_once, require_shareable
 from lt4rec_core.data.sources import OPTIONAL_TABLES, Source, load_source
 from lt4rec_core.data.sqlfile import SqlFile, read_sql_file
 from lt4rec_core.errors import ConfigError
@@ -143,11 +142,9 @@ class Project:
             "samples": dict(settings.samples),
             "generator": dict(settings.generator),
         }
+        require_shareable(settings.home)
         path = settings.home / "home.json"
-        if not path.exists():
-            draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-            draft.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
-            draft.replace(path)
+        if put_text_once(path, json.dumps(mine, indent=1) + "\n"):
             return
         try:
             theirs = json.loads(path.read_text(encoding="utf-8"))

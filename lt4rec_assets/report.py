@@ -4,12 +4,10 @@ Imported when a report is made, never when definitions load: PyTorch comes with 
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from lt4rec_assets.learning import Learning
@@ -19,6 +17,7 @@ from lt4rec_assets.research import Research
 from lt4rec_assets.trials import ExperimentsConfig
 from lt4rec_core.data import lake as lake_module
 from lt4rec_core.data.analyst import connect
+from lt4rec_core.data.places import Place, listed, put_text
 from lt4rec_core.errors import ConfigError, LakeError, Lt4recError
 from lt4rec_core.report.ask import Lake
 from lt4rec_core.report.blocks import Gap
@@ -37,7 +36,7 @@ ROW = "s_weight"
 class Written:
     """A page that was written, and what can be said of it."""
 
-    path: Path
+    path: Place
     first: date
     last: date
     n_bytes: int
@@ -53,7 +52,7 @@ class Written:
 
 def write_report(
     project: Project,
-    out: Path,
+    out: Place,
     first: date | None = None,
     last: date | None = None,
     *,
@@ -105,14 +104,10 @@ def _range(project: Project, first: date | None, last: date | None, days: int | 
     return first, last
 
 
-def _put(out: Path, text: str) -> None:
-    draft = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+def _put(out: Place, text: str) -> None:
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(out)
+        put_text(out, text)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise LakeError(
             f"the report cannot be written to {out}: {error.strerror or error}. Name a file that is yours."
         ) from error
@@ -180,11 +175,11 @@ def _raced(learning: Learning) -> tuple[list[Drawn], list[Gap]]:
 # rankers
 
 
-def _rankers(home: Path, first: date, last: date) -> tuple[list[Mapping[str, Any]], str | None, list[Gap]]:
+def _rankers(home: Place, first: date, last: date) -> tuple[list[Mapping[str, Any]], str | None, list[Gap]]:
     """Manifests of the days, the newest where two chains have one; the day in use; what cannot be read."""
     found: dict[str, Mapping[str, Any]] = {}
     damaged: list[Gap] = []
-    for path in sorted((ModelStore(home).root / "ranker").glob(f"*/*/{MANIFEST}")):
+    for path in listed(ModelStore(home).root / "ranker", f"*/*/{MANIFEST}"):
         day = path.parent.name
         if not first.isoformat() <= day <= last.isoformat():
             continue

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property, lru_cache, partial
-from pathlib import Path
 
 from lt4rec_assets.learning import Learning
 from lt4rec_assets.project import Project
@@ -18,6 +17,7 @@ from lt4rec_assets.trials import ExperimentsConfig, cells_of
 from lt4rec_core.config import from_mapping
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.places import Place, place
 from lt4rec_core.experiments.comparison import Comparison, compare
 from lt4rec_core.experiments.fitting import FitSettings, ticket_key
 from lt4rec_core.experiments.known import KEPT, known_before
@@ -59,7 +59,7 @@ class Research:
         return _OPEN[name]
 
     @property
-    def home(self) -> Path:
+    def home(self) -> Place:
         """Where the race lies, below ``experiments``."""
         return self.learning.project.settings.home
 
@@ -196,7 +196,7 @@ class Research:
 def _race(research: Research, share: float, draw: int) -> Race:
     tuned_by: Callable[[str], Frozen] | None = None
     if research.config.frozen_from:
-        tuned_by = Records.find(Path(research.config.frozen_from), share).frozen
+        tuned_by = Records.find(place(research.config.frozen_from), share).frozen
     elif draw:
         tuned_by = partial(research.tune, share=share)
     race = Race(research.home, research.data(share, draw), research.base, research.tuning(share))

@@ -1,7 +1,6 @@
 """What assets open: the lake of tables and the store of models, both under one home."""
 
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -10,19 +9,22 @@ from pydantic import Field
 from lt4rec_assets.project import Project
 from lt4rec_assets.provenance import tag_run
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.places import Place, place
 from lt4rec_core.errors import LakeError
 
 if TYPE_CHECKING:
     from lt4rec_core.training.store import ModelStore
 
 
-_SEEN: set[Path] = set()
+_SEEN: set[Place] = set()
 
 
 class _OfHome(dg.ConfigurableResource):
     """What both have: the home, and the tags of the runs that open them."""
 
-    home: str = Field(description="The folder of LT4REC_HOME. Set there; one home holds one data set.")
+    home: str = Field(
+        description="The folder, or the place in a bucket, of LT4REC_HOME. Set there; one home, one data set."
+    )
     run_tags: dict[str, str] = Field(
         default={}, description="Tags of every run that opens this: the git commit of the code, and the seed."
     )
@@ -75,8 +77,8 @@ class LakeResource(_OfHome):
             ConfigError: the home holds another data set.
             LakeError: the home cannot be written, or a table has other columns.
         """
-        lake = Lake(Path(self.home))
-        if lake.root not in _SEEN or not lake.root.exists():
+        lake = Lake(self.home)
+        if lake.root not in _SEEN or not lake.root.is_dir():
             project.claim_home()
             lake.create(project.lake_tables)
             _SEEN.add(lake.root)
@@ -95,4 +97,4 @@ class ModelStoreResource(_OfHome):
 def _store(home: str) -> "ModelStore":
     from lt4rec_core.training.store import ModelStore  # PyTorch comes with it: not when definitions load
 
-    return ModelStore(Path(home))
+    return ModelStore(place(home))

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lt4rec_core.config import check, from_mapping
+from lt4rec_core.data.places import Place, is_remote, place, working_folder
 from lt4rec_core.data.sources import is_path, load_source
-from lt4rec_core.errors import ConfigError
+from lt4rec_core.errors import ConfigError, StoreError
 from lt4rec_core.model.tasks import get_tasks
 from lt4rec_core.quality.thresholds import Thresholds
 from lt4rec_core.serving.settings import ServingConfig
@@ -87,8 +88,8 @@ class Operation:
 class Settings:
     """Everything that is fixed for one home. One home holds one data set."""
 
-    home: Path
-    """Lake, models, reports and, by default, Dagster's own records."""
+    home: Place
+    """Lake, models, reports: a folder, or ``s3://bucket/prefix``."""
 
     source: str = "simulator"
     """Name of a folder in ``sql/sources``, or the path of one elsewhere."""
@@ -156,9 +157,9 @@ class Settings:
         return [self.start + timedelta(days=i) for i in range(self.ticket_days)]
 
 
-def dagster_home(home: Path) -> Path:
+def dagster_home(home: Place) -> Path:
     """Where Dagster keeps its records unless ``DAGSTER_HOME`` says otherwise."""
-    return Path(os.environ.get("DAGSTER_HOME") or home / "dagster").resolve()
+    return Path(os.environ.get("DAGSTER_HOME") or working_folder(home) / "dagster").resolve()
 
 
 def read_settings(
@@ -176,7 +177,7 @@ def read_settings(
     """
     env = _environment() if env is None else env
     env = {name: value for name, value in env.items() if name not in ignore}
-    home = Path(env.get("LT4REC_HOME") or ".lt4rec").resolve()
+    home = _home(env)
     source = env.get("LT4REC_SOURCE") or "simulator"
     source = str(Path(source).resolve()) if is_path(source) else source
     path = env.get("LT4REC_SOURCE_PATH")
@@ -228,7 +229,7 @@ def postgres_url(env: Mapping[str, str] | None = None) -> str | None:
     return (env.get("LT4REC_POSTGRES") or "").strip() or None
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Place) -> dict[str, Any]:
     """Read ``lt4rec.toml``; a home without one has the defaults.
 
     Raises:
@@ -238,6 +239,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         toml = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except StoreError as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
     known = {
@@ -258,6 +261,17 @@ def _environment() -> Mapping[str, str]:
 
     from_file = {k: v for k, v in dotenv_values(Path.cwd() / ".env").items() if v is not None}
     return {**from_file, **os.environ}
+
+
+def _home(env: Mapping[str, str]) -> Place:
+    """Where LT4REC_HOME says. What reads a bucket knows this process's environment, and no ``.env``."""
+    text = (env.get("LT4REC_HOME") or ".lt4rec").strip()
+    if not is_remote(text):
+        return Path(text).resolve()
+    for name, value in env.items():
+        if name.startswith("AWS_") or name == "LT4REC_LOCAL":  # from .env: what is set already wins
+            os.environ.setdefault(name, value)
+    return place(text)
 
 
 def _days(env: Mapping[str, str], source: str, start: date | None) -> tuple[date, date | None]:
@@ -307,7 +321,7 @@ def _tasks(text: str) -> tuple[str, ...]:
     return names
 
 
-def _known(toml: Mapping[str, Any], table: str, known: Mapping[str, Any], home: Path) -> Mapping[str, Any]:
+def _known(toml: Mapping[str, Any], table: str, known: Mapping[str, Any], home: Place) -> Mapping[str, Any]:
     given: dict[str, Any] = toml.get(table, {})
     if unknown := sorted(set(given) - set(known)):
         raise ConfigError(

@@ -7,6 +7,7 @@
     ├── SqlFileError        a .sql file's header and its statement do not fit
     ├── LakeError           a table cannot be read, staged or published
     │   ├── LakeConflictError  other writers of the same day were faster each time
+    │   ├── StoreError         an object store is away, refuses, or lacks what a home needs
     │   └── QueryError      an analyst's query is not one SELECT over the views there are
     ├── QualityError        a gate refused a partition
     ├── MaskError           a mask does not fit the network, or would empty a layer
@@ -45,6 +46,13 @@ class LakeError(Lt4recError):
 
 class LakeConflictError(LakeError):
     """Other writers of the same day were faster each time; later it may work."""
+
+
+class StoreError(LakeError, OSError):
+    """An object store cannot be reached, refuses, or lacks what a home needs.
+
+    An OSError as well: whoever says what a disk refused says it of a bucket too.
+    """
 
 
 class QueryError(LakeError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lt4rec_assets.commands.arguments import day, say, time, version
 from lt4rec_assets.settings import Settings, read_settings
+from lt4rec_core.data.places import Place
 from lt4rec_core.errors import QueryError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _text_of(args: argparse.Namespace) -> str:
         ) from error
 
 
-def _write(args: argparse.Namespace, answer: "duckdb.DuckDBPyRelation", home: Path) -> None:
+def _write(args: argparse.Namespace, answer: "duckdb.DuckDBPyRelation", home: Place) -> None:
     """Write an answer where and how it was asked for."""
     from lt4rec_core.data.answer import WIDE, new_file, write_answer
 

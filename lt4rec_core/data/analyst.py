@@ -8,17 +8,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+from pyarrow.fs import SubTreeFileSystem
 
+from lt4rec_core.data import objects
 from lt4rec_core.data.duck import first_line, literal, quoted
 from lt4rec_core.data.hints import explained, named
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.places import Place, RemotePath, listed
 from lt4rec_core.errors import LakeError, QueryError
 
 LOCKED = (
@@ -40,7 +43,7 @@ _SESSION_FUNCTIONS = re.compile(
 
 
 def connect(
-    home: str | Path,
+    home: str | Place,
     *,
     as_of: datetime | None = None,
     versions: Mapping[str, int] | None = None,
@@ -71,7 +74,7 @@ def connect(
 
 def refresh(
     con: duckdb.DuckDBPyConnection,
-    home: str | Path,
+    home: str | Place,
     *,
     as_of: datetime | None = None,
     versions: Mapping[str, int] | None = None,
@@ -94,18 +97,26 @@ def refresh(
         raise QueryError(named(unknown[0], names))
     for name in names:
         try:
-            dataset = _at(lake, name, wanted.get(name), as_of).to_pyarrow_dataset()
+            dataset = _dataset(lake, name, _at(lake, name, wanted.get(name), as_of))
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise LakeError(f"table {name} in {lake.root} cannot be read: {error}") from error
         con.register(f"lake {name}", dataset)
         _create_view(con, name, f"select * from {quoted(f'lake {name}')}")
-    for path in sorted(lake.views.glob("*.sql")):
+    for path in listed(lake.views, "*.sql"):
         _create_analysts_view(con, path.stem, path.read_text(encoding="utf-8"))
+
+
+def _dataset(lake: Lake, name: str, delta: DeltaTable) -> ds.Dataset:
+    """A table's files; those of a bucket by Arrow's own file system, whose threads end with the process."""
+    folder = lake.folder(name)
+    if isinstance(folder, RemotePath):
+        return delta.to_pyarrow_dataset(filesystem=SubTreeFileSystem(folder.arrow, objects.file_system()))
+    return delta.to_pyarrow_dataset()
 
 
 def _at(lake: Lake, name: str, version: int | None, as_of: datetime | None) -> DeltaTable:
     """A table at a version, or at the newest that there was at a time: before the first, it is empty."""
-    newest = DeltaTable(lake.table_uri(name))
+    newest = lake.delta(name)
     if version is None and as_of is not None:
         version = max((c.version for c in commits(lake, name) if c.at <= _utc(as_of)), default=0)
     if version is None:
@@ -114,7 +125,7 @@ def _at(lake: Lake, name: str, version: int | None, as_of: datetime | None) -> D
         raise QueryError(
             f"{name} has no version {version}; it has 0 to {newest.version()}. 'lt4rec versions' lists them."
         )
-    return DeltaTable(lake.table_uri(name), version=version)
+    return lake.delta(name, version)
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,7 @@ def commits(lake: Lake, table: str) -> list[Commit]:
     if table not in lake.names():
         raise LakeError(f"there is no table {table} in {lake.root}; there are: {', '.join(lake.names())}.")
     try:
-        log = DeltaTable(lake.table_uri(table)).history()
+        log = lake.delta(table).history()
     except (DeltaError, OSError) as error:
         raise LakeError(f"the log of {table} in {lake.root} cannot be read: {error}") from error
     return [

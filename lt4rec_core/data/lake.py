@@ -8,6 +8,7 @@ import contextlib
 import os
 import random
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from lt4rec_core.data.dictionary import told
 from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.data.lock import locked
-from lt4rec_core.data.replacing import moved_in, replace_day
+from lt4rec_core.data.opened import is_table
+from lt4rec_core.data.places import Place, RemotePath, lock_file, put_text, put_text_once, require_shareable
+from lt4rec_core.data.replacing import has_file, moved_in, replace_day
 from lt4rec_core.data.snapshot import Snapshot, arrow_schema, difference, plain
 from lt4rec_core.data.sqlfile import SqlFile
 from lt4rec_core.data.staging import Staged, is_abandoned, staged_name, write_parquet
@@ -53,7 +56,7 @@ class Published:
     """Of its rows: the same rows published again have the same."""
 
 
-def connect(home: str | Path | None = None, **when: Any) -> duckdb.DuckDBPyConnection:
+def connect(home: str | Place | None = None, **when: Any) -> duckdb.DuckDBPyConnection:
     """Open the lake for reading, as analysts do: ``lake.connect().sql("from samples.clicks").df()``.
 
     One view ``group.name`` per table, and those of ``sql/views``: a snapshot, whatever is committed later.
@@ -88,32 +91,22 @@ class Lake(Tables):
                 f"the home {str(self.home)!r} has {' '.join(map(repr, forbidden))} in its path, "
                 "which Delta tables cannot have. Point LT4REC_HOME at another folder."
             )
+        require_shareable(self.home)
         with self._writing(self.root):
             self.staging.mkdir(parents=True, exist_ok=True)
             self.root.mkdir(exist_ok=True)
-            with locked(self.root / ".lock"):
+            with locked(lock_file(self.root)):
                 for table in tables:
                     if table.is_view:
-                        _write_atomically(self.views / f"{table.table}.sql", table.compiled_sql or "")
+                        put_text(self.views / f"{table.table}.sql", table.compiled_sql or "")
                     else:
                         self._create_one(table)
 
     def _create_one(self, table: SqlFile) -> None:
         schema, path = arrow_schema(table.columns), self._path(table.table)
-        if not DeltaTable.is_deltatable(str(path)):
-            fields = zip(schema, table.columns, strict=True)  # Spark and Trino show the descriptions
-            path.mkdir(parents=True, exist_ok=True)
+        if not is_table(path):
             try:
-                DeltaTable.create(
-                    str(path),
-                    pa.schema([f.with_metadata({"comment": told(c)}) for f, c in fields]),
-                    mode="ignore",
-                    partition_by=["dt"],
-                    name=table.table,
-                    description=table.description,
-                    configuration={KEY: ",".join(table.order), KEEP_LOG[0]: KEEP_LOG[1]},
-                    raise_if_key_not_exists=False,
-                )
+                _create(path, table, schema)
             except DeltaError as error:
                 raise LakeError(f"cannot create {table.table} in {path}: {error}") from error
         there = self.snapshot(table.table).schema
@@ -191,7 +184,13 @@ class Lake(Tables):
         with contextlib.ExitStack() as moved:
             file = moved.enter_context(moved_in(staged.path, path, staged.day)) if staged.n_rows else None
 
+            tried: list[int] = []
+
             def write(delta: DeltaTable) -> int:
+                # An answer that got lost on its way lets a commit that was made look like another's.
+                if tried and file is not None and has_file(delta, file):
+                    return delta.version()
+                tried.append(delta.version())
                 return replace_day(delta, schema, staged.day, file, staged.n_rows, metadata)
 
             return self._commit(staged.table, staged.day, write)
@@ -265,7 +264,7 @@ class Lake(Tables):
         return gone
 
     @contextlib.contextmanager
-    def _writing(self, path: Path) -> Iterator[None]:
+    def _writing(self, path: Place) -> Iterator[None]:
         """Say which path the disk refused, and why."""
         try:
             yield
@@ -278,8 +277,30 @@ class Lake(Tables):
                 f"LT4REC_HOME is {self.home}: may this user write there, and is there room?"
             ) from error
 
-    def _no_room(self, path: Path | str) -> str:
+    def _no_room(self, path: Place | str) -> str:
         return f"the disk is full: {path} cannot be written. LT4REC_HOME is {self.home}. {MAKE_ROOM}"
+
+
+def _create(path: Place, table: SqlFile, schema: pa.Schema) -> None:
+    """Make the first version of a table."""
+    if isinstance(path, RemotePath):  # the store says who was first; two creations would both be committed
+        with tempfile.TemporaryDirectory() as folder:
+            _create(Path(folder), table, schema)
+            (first,) = (Path(folder) / "_delta_log").glob("*.json")
+            put_text_once(path / "_delta_log" / first.name, first.read_text(encoding="utf-8"))
+        return
+    fields = zip(schema, table.columns, strict=True)  # Spark and Trino show the descriptions
+    path.mkdir(parents=True, exist_ok=True)
+    DeltaTable.create(
+        str(path),
+        pa.schema([f.with_metadata({"comment": told(c)}) for f, c in fields]),
+        mode="ignore",
+        partition_by=["dt"],
+        name=table.table,
+        description=table.description,
+        configuration={KEY: ",".join(table.order), KEEP_LOG[0]: KEEP_LOG[1]},
+        raise_if_key_not_exists=False,
+    )
 
 
 def _only_day(reader: pa.RecordBatchReader, table: str, day: date) -> Iterator[pa.RecordBatch]:
@@ -290,10 +311,3 @@ def _only_day(reader: pa.RecordBatchReader, table: str, day: date) -> Iterator[p
                 f"rows staged for {table} of {day} hold dt = {other[0]}. A partition holds one day."
             )
         yield batch
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

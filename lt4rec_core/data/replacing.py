@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -19,10 +20,28 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import AddAction
 
+from lt4rec_core.data import objects
+from lt4rec_core.data.opened import open_delta
+from lt4rec_core.data.places import Place, RemotePath
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A file in its day's folder of a table."""
+
+    path: Place
+    n_bytes: int
+    modified_ms: int
+
+    @property
+    def in_table(self) -> str:
+        """As the log has it."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
 
 @contextmanager
-def moved_in(staged: Path, table: Path, day: date) -> Iterator[Path]:
-    """Move a staged file into its day's folder of a table; removed again if the block fails uncommitted.
+def moved_in(staged: Path, table: Place, day: date) -> Iterator[Moved]:
+    """Move, or send, a staged file into its day's folder of a table; removed if the block fails uncommitted.
 
     A run that is ended can be interrupted between a commit and its return, and what follows a commit (a
     checkpoint) can fail: then the log has the file, and without it the day would be lost.
@@ -33,29 +52,38 @@ def moved_in(staged: Path, table: Path, day: date) -> Iterator[Path]:
     folder = table / f"dt={day}"
     folder.mkdir(exist_ok=True)
     path = folder / f"part-{uuid.uuid4()}.zstd.parquet"
+    there = staged.stat()
+    moved = Moved(path, there.st_size, there.st_mtime_ns // 1_000_000)
     try:
-        shutil.move(staged, path)  # a rename, unless the lake lies on another disk than the staging folder
-        yield path
+        if isinstance(path, RemotePath):
+            objects.write(path.bucket, path.key, staged)
+        else:  # a rename, unless the lake lies on another disk than the staging folder
+            shutil.move(staged, path)
+        yield moved
     except BaseException:
-        if not _is_in_log(table, path):
+        if not _is_in_log(table, moved):
             path.unlink(missing_ok=True)
         raise
 
 
-def _is_in_log(table: Path, file: Path) -> bool:
+def _is_in_log(table: Place, file: Moved) -> bool:
     """Whether a commit has the file; where the log cannot be read yes, since vacuum removes what is not."""
     try:
-        found = DeltaTable(str(table)).file_uris()
+        return has_file(open_delta(table), file)
     except Exception:
         return True
-    return any(Path(uri).name == file.name for uri in found)
+
+
+def has_file(delta: DeltaTable, file: Moved) -> bool:
+    """Whether this version of a table has the file."""
+    return any(uri.endswith(f"/{file.path.name}") for uri in delta.file_uris())
 
 
 def replace_day(
     delta: DeltaTable,
     schema: pa.Schema,
     day: date,
-    file: Path | None,
+    file: Moved | None,
     n_rows: int,
     metadata: Mapping[str, str],
 ) -> int:
@@ -69,13 +97,12 @@ def replace_day(
     """
     added = []
     if file is not None:
-        there = file.stat()
         added.append(
             AddAction(
-                path=f"{file.parent.name}/{file.name}",
-                size=there.st_size,
+                path=file.in_table,
+                size=file.n_bytes,
                 partition_values={"dt": str(day)},
-                modification_time=there.st_mtime_ns // 1_000_000,
+                modification_time=file.modified_ms,
                 data_change=True,
                 stats=json.dumps({"numRecords": n_rows}),
             )

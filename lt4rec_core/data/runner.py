@@ -130,7 +130,7 @@ def open_table(
     snapshot = lake.snapshot(given.table)
     first, last = _window(given, day)
     try:
-        con.execute(view + snapshot.select(first, last, _with_dt(given.columns, snapshot.schema.names)))
+        con.execute(view + snapshot.select(con, first, last, _with_dt(given.columns, snapshot.schema.names)))
     except LakeError as error:
         raise SqlFileError(f"{sqlfile.path}: {error}") from error
     except duckdb.Error as error:

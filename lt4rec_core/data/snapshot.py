@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
+import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.dataset as ds
 
+from lt4rec_core.data import objects
 from lt4rec_core.data.duck import first_line, path_literal, printable, quoted
+from lt4rec_core.data.places import Place, RemotePath, open_parquet
 from lt4rec_core.data.sqlfile import Column
 from lt4rec_core.errors import LakeError
 
@@ -31,33 +33,67 @@ class Snapshot:
     version: int
     schema: pa.Schema
     key: tuple[str, ...]
-    files: tuple[tuple[date, Path, int], ...]
+    files: tuple[tuple[date, Place, int], ...]
     """(day, Parquet file, number of rows), by day."""
 
-    def between(self, first: date | None, last: date | None) -> list[Path]:
+    def between(self, first: date | None, last: date | None) -> list[Place]:
         """The files of the days from ``first`` to ``last``, both inclusive; None: no bound."""
         return [p for d, p, _ in self.files if (first is None or d >= first) and (last is None or d <= last)]
 
-    def select(self, first: date | None, last: date | None, columns: Iterable[str] | None = None) -> str:
-        """SQL text that scans those days; with no rows there, its result is still typed.
+    def select(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        first: date | None,
+        last: date | None,
+        columns: Iterable[str] | None = None,
+    ) -> str:
+        """SQL text that scans those days on a connection; with no rows there, its result is still typed.
+
+        Files of a folder are DuckDB's own to read. Those of a bucket come to it through Arrow, as a dataset
+        that this registers: DuckDB would need an extension. Columns and conditions reach the files both ways.
 
         Raises:
             LakeError: the table has no such column.
         """
         names = list(columns) if columns is not None else self.schema.names
+        self.require(names)
+        files = self.between(first, last)
+        if not files:
+            types = {f.name: duckdb_type(f.type) for f in self.schema}
+            return "select " + ", ".join(f"null::{types[n]} as {quoted(n)}" for n in names) + " where false"
+        if isinstance(files[0], RemotePath):
+            scan = quoted(f"{self.table} {self.version} {first} {last}")
+            con.register(scan[1:-1], self._dataset(first, last))
+        else:
+            paths = ", ".join(path_literal(str(p)) for p in files)
+            # dt is the name of the folder they lie in; files that were appended do not have it.
+            scan = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'dt': date}})"
+        return f"select {', '.join(map(quoted, names))} from {scan}"
+
+    def _dataset(self, first: date | None, last: date | None) -> ds.Dataset:
+        """The files of some days, their column ``dt`` as the log has it."""
+        kind, fs = ds.ParquetFileFormat(), objects.file_system()
+        wanted = set(self.between(first, last))
+        fragments = [
+            kind.make_fragment(
+                path.arrow, fs, ds.field("dt") == pa.scalar(day, pa.date32()), file_size=path.size
+            )
+            for day, path, _ in self.files
+            if path in wanted and isinstance(path, RemotePath)
+        ]
+        return ds.FileSystemDataset(fragments, self.schema, kind, fs)
+
+    def require(self, names: Iterable[str]) -> None:
+        """Refuse columns that the table does not have.
+
+        Raises:
+            LakeError: which those are.
+        """
         unknown = [n for n in names if n not in self.schema.names]
         if unknown:
             raise LakeError(
                 f"{self.table} has no column {', '.join(unknown)}; it has {', '.join(self.schema.names)}."
             )
-        files = self.between(first, last)
-        if not files:
-            types = {f.name: duckdb_type(f.type) for f in self.schema}
-            return "select " + ", ".join(f"null::{types[n]} as {quoted(n)}" for n in names) + " where false"
-        paths = ", ".join(path_literal(p) for p in files)
-        # dt is the name of the folder they lie in; files that were appended do not have it.
-        scan = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'dt': date}})"
-        return f"select {', '.join(map(quoted, names))} from {scan}"
 
     def damage(self, first: date | None = None, last: date | None = None) -> str | None:
         """Which of the files of some days cannot be read, why, and what to do; None where all can.
@@ -74,9 +110,9 @@ class Snapshot:
         return None
 
 
-def _unreadable(path: Path, n_rows: int) -> str | None:
+def _unreadable(path: Place, n_rows: int) -> str | None:
     try:
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             n_there = sum(batch.num_rows for batch in file.iter_batches())
     except (OSError, pa.ArrowException, ValueError) as error:
         return printable(first_line(error))

@@ -5,18 +5,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 
 from lt4rec_core.catalogue import FeatureCatalogue
 from lt4rec_core.data.duck import first_line
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.loading import LABEL_COLUMNS, Columns, SampleSet, load_samples
+from lt4rec_core.data.places import Place, open_parquet
 from lt4rec_core.data.snapshot import Snapshot
 from lt4rec_core.errors import LakeError
 
@@ -28,7 +27,7 @@ class _Group(NamedTuple):
     """One row group of one file."""
 
     day: date
-    path: Path
+    path: Place
     number: int
     n_rows: int
     first: str
@@ -109,7 +108,7 @@ class SampleStream:
         for day, path, _ in self.snapshot.files:
             if not self.first <= day <= self.last:
                 continue
-            with self._reading(path), pq.ParquetFile(path) as file:
+            with self._reading(path), open_parquet(path) as file:
                 key = file.schema_arrow.names.index(self.snapshot.key[0])
                 for i in range(file.num_row_groups):
                     group = file.metadata.row_group(i)
@@ -169,7 +168,7 @@ class SampleStream:
 
     def _read(self, group: _Group, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         in_file = [name for name in names if name != "dt"]  # dt is the folder the file lies in
-        with self._reading(group.path), pq.ParquetFile(group.path) as file:
+        with self._reading(group.path), open_parquet(group.path) as file:
             for batch in file.iter_batches(ROWS_AT_ONCE, [group.number], in_file, use_threads=False):
                 if "dt" in names:
                     day = pa.array([group.day] * batch.num_rows, pa.date32())
@@ -177,7 +176,7 @@ class SampleStream:
                 yield batch
 
     @contextmanager
-    def _reading(self, path: Path) -> Iterator[None]:
+    def _reading(self, path: Place) -> Iterator[None]:
         try:
             yield
         except (OSError, pa.ArrowException) as error:

@@ -5,9 +5,10 @@ Opening creates nothing. Whoever reads holds a snapshot, whose files never chang
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
-from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -15,7 +16,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lt4rec_core.data.duck import connect_scratch, first_line, quoted, stream
-from lt4rec_core.data.opened import OpenTables
+from lt4rec_core.data.opened import OpenTables, open_delta
+from lt4rec_core.data.places import Place, RemotePath, folders, place, working_folder
 from lt4rec_core.data.snapshot import Snapshot, plain
 from lt4rec_core.data.staging import scratch_name
 from lt4rec_core.errors import LakeError
@@ -30,14 +32,18 @@ OPEN = OpenTables()
 class Tables:
     """The tables of one home, read only. Cheap to make; opening them creates nothing."""
 
-    def __init__(self, home: str | Path) -> None:
-        self.home = Path(home).absolute()
+    def __init__(self, home: str | Place) -> None:
+        self.home = place(home)
         self.root = self.home / "lake"
-        self.staging = self.home / "staging"
+        self.staging = working_folder(self.home) / "staging"
         self.views = self.root / "views"
 
     def names(self) -> list[str]:
         """Every table there is, as ``group.name``."""
+        if isinstance(
+            self.root, RemotePath
+        ):  # one request a group; a table's first object is its first commit
+            return [f"{group.name}.{p.name}" for group in folders(self.root) for p in folders(group)]
         return sorted(f"{p.parent.parent.name}.{p.parent.name}" for p in self.root.glob("*/*/_delta_log"))
 
     def snapshot(self, table: str) -> Snapshot:
@@ -50,7 +56,7 @@ class Tables:
 
         def read(delta: DeltaTable) -> Snapshot:
             actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-            files = sorted((a["partition.dt"], path / a["path"], a["num_records"]) for a in actions)
+            files = sorted((a["partition.dt"], _file(path, a), a["num_records"]) for a in actions)
             key = tuple(delta.metadata().configuration.get(KEY, "").split(","))
             schema = plain(pa.schema(delta.schema().to_arrow()))
             return Snapshot(table, delta.version(), schema, key, tuple(files))
@@ -75,9 +81,21 @@ class Tables:
         except (DeltaError, OSError) as error:
             raise LakeError(f"table {table} in {self.root} cannot be read: {error}") from error
 
-    def _path(self, table: str) -> Path:
+    def delta(self, table: str, version: int | None = None) -> DeltaTable:
+        """A table of one's own to read from or to change; None: its newest version.
+
+        Raises:
+            DeltaError, OSError: there is no such table or version, or it cannot be read.
+        """
+        return open_delta(self._path(table), version)
+
+    def _path(self, table: str) -> Place:
         group, _, name = table.partition(".")
         return self.root / group / name
+
+    def folder(self, table: str) -> Place:
+        """The folder of the Delta table."""
+        return self._path(table)
 
     def table_uri(self, table: str) -> str:
         """Where the Delta table lies."""
@@ -127,7 +145,7 @@ class Tables:
         """
         snapshot = snapshot or self.snapshot(table)
         names = list(columns) if columns is not None else snapshot.schema.names
-        snapshot.select(first, last, names)  # refuse unknown columns now, not at the first batch
+        snapshot.require(names)  # refuse unknown columns now, not at the first batch
         schema = pa.schema([snapshot.schema.field(n) for n in names])
         days = sorted({d for d, _, _ in snapshot.files if first <= d <= last})
 
@@ -135,7 +153,7 @@ class Tables:
             for day in days:
                 with self.scratch(threads, memory_limit) as con:
                     order = ", ".join(map(quoted, snapshot.key))
-                    scan = snapshot.select(day, day)
+                    scan = snapshot.select(con, day, day)
                     sql = f"select {', '.join(map(quoted, names))} from ({scan}) order by {order}"
                     try:
                         for batch in stream(con, sql)[1]:
@@ -160,3 +178,9 @@ class Tables:
         finally:
             con.close()
             shutil.rmtree(spill, ignore_errors=True)
+
+
+def _file(table: Place, action: Mapping[str, Any]) -> Place:
+    """A file of a table's log."""
+    file = table / action["path"]
+    return replace(file, size=action["size_bytes"]) if isinstance(file, RemotePath) else file

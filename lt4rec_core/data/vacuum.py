@@ -6,12 +6,11 @@ Versions that somebody cites (a model's manifest says what it was trained on) ke
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lt4rec_core.data.lake import KEEP_LOG, Lake
+from lt4rec_core.data.places import bytes_of
 from lt4rec_core.errors import LakeError
 
 COMPACT_FROM = 8
@@ -55,9 +54,8 @@ def vacuum(
 
 
 def _vacuum(lake: Lake, table: str, retention: timedelta, cited: set[int], dry_run: bool) -> Vacuumed:
-    uri = Path(lake.table_uri(table))
     try:
-        delta = DeltaTable(str(uri))
+        delta = lake.delta(table)
         if not dry_run and delta.metadata().configuration.get(KEEP_LOG[0]) != KEEP_LOG[1]:
             # A home from before this was set at creation: without the log a kept file cannot be found.
             delta.alter.set_table_properties(dict([KEEP_LOG]))
@@ -69,7 +67,7 @@ def _vacuum(lake: Lake, table: str, retention: timedelta, cited: set[int], dry_r
             "keep_versions": list(kept) or None,
         }
         files = delta.vacuum(dry_run=True, **options)
-        n_bytes = sum((uri / f).stat().st_size for f in files if (uri / f).is_file())
+        n_bytes = bytes_of(lake.folder(table), files)
         if not dry_run:
             delta.vacuum(dry_run=False, **options)
     except (DeltaError, OSError) as error:
@@ -92,7 +90,7 @@ def compact(lake: Lake, table: str) -> int:
     if not days:
         return 0
     try:
-        done = DeltaTable(lake.table_uri(table)).optimize.compact(partition_filters=[("dt", "in", days)])
+        done = lake.delta(table).optimize.compact(partition_filters=[("dt", "in", days)])
     except CommitFailedError:
         return 0  # somebody rewrote the same day; the next vacuum will do it
     except (DeltaError, OSError) as error:

@@ -54,7 +54,7 @@ def _look_up(lake: Lake, users: SqlFile, videos: SqlFile, kept: pa.Table) -> npt
     rows = kept.select(list(KEPT)).append_column("n", pa.array(np.arange(len(kept))))
     with lake.scratch() as con:
         con.register("rows", rows)
-        tables = [lake.snapshot(file.table).select(days["min"], days["max"]) for file in (users, videos)]
+        tables = [lake.snapshot(file.table).select(con, days["min"], days["max"]) for file in (users, videos)]
         found = con.execute(
             f"select {', '.join(f'{c}::float as c{i}' for i, c in enumerate(columns))} from rows as r "
             f"left join ({tables[0]}) as u on r.dt = u.dt and r.user_id = u.user_id "

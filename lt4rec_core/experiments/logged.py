@@ -91,8 +91,8 @@ def read_truth(lake: Lake, days: Sequence[date], samples: SampleSet) -> tuple[Fl
     """
     assert samples.kept is not None
     shown = samples.kept.append_column("place", [list(range(len(samples)))])
-    truth = lake.snapshot(TRUTH).select(days[0], days[-1])
     with lake.scratch() as con:
+        truth = lake.snapshot(TRUTH).select(con, days[0], days[-1])
         con.register("shown", shown)
         found = con.execute(
             f"""

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.places import Place, place
 from lt4rec_core.errors import Lt4recError, TrainingError
 from lt4rec_core.experiments.fitting import FitSettings, Fitted, calibration, fit, judge
 from lt4rec_core.experiments.records import Cell, Frozen, Records, race_digest
@@ -24,7 +24,7 @@ from lt4rec_core.training.store import ModelStore
 class Race:
     """One race: a data set, a split, a label share, a budget."""
 
-    home: Path
+    home: Place
     data: RaceData
     base: FitSettings = field(default_factory=lambda: FitSettings(variant="base_ctr"))
     """Network, pruning and the settings that every row's tuning starts from."""
@@ -37,7 +37,7 @@ class Race:
     def records(self) -> Records:
         """Under ``$LT4REC_HOME/experiments/<race>``."""
         name = race_digest(self.data)
-        records = Records(Path(self.home) / "experiments" / name[:16], name)
+        records = Records(place(self.home) / "experiments" / name[:16], name)
         records.describe(self.data)
         return records
 

@@ -7,12 +7,12 @@ again; here they are kept, since several days are ranked with them.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from lt4rec_core.catalogue import FeatureCatalogue
+from lt4rec_core.data.places import Place
 from lt4rec_core.errors import ModelStoreError, ServingError
 from lt4rec_core.experiments.fitting import Fitted
 from lt4rec_core.experiments.race import Race
@@ -126,5 +126,5 @@ def _refuse_what_cannot(name: str) -> None:
         )
 
 
-def _folder(race: Race, frozen: Frozen, seed: int) -> Path:
+def _folder(race: Race, frozen: Frozen, seed: int) -> Place:
     return race.records.root / "fitted" / frozen.settings.variant / frozen.digest[:16] / str(seed)

@@ -5,16 +5,15 @@ there is finished; one that was interrupted is not there.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from lt4rec_core.config import digest_of
+from lt4rec_core.data.places import Place, listed, place, put_text_once
 from lt4rec_core.errors import ModelStoreError
 from lt4rec_core.experiments.fitting import FitSettings, Scores
 from lt4rec_core.experiments.splits import RaceData
@@ -68,7 +67,7 @@ def race_digest(data: RaceData) -> str:
 class Records:
     """Everything one race has settled, under one folder."""
 
-    root: Path
+    root: Place
     race: str
     """As ``race_digest`` gives it."""
 
@@ -76,22 +75,17 @@ class Records:
         """Write down for readers, and for ``find``, what the race is."""
         told = {"race": self.race, "label_share": data.label_share, "label_seed": data.label_seed}
         told["split"] = json.loads(json.dumps(asdict(data.split), default=str))
-        path = self.root / "race.json"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}.tmp")
-            draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-            draft.replace(path)
+        put_text_once(self.root / "race.json", json.dumps(told, indent=1) + "\n")
 
     @classmethod
-    def find(cls, home: Path, label_share: float) -> "Records":
+    def find(cls, home: Place, label_share: float) -> "Records":
         """The records of a home's race at a share of labels, in the first draw of them.
 
         Raises:
             ModelStoreError: there is none, or more than one.
         """
         found = []
-        for path in sorted((Path(home) / "experiments").glob("*/race.json")):
+        for path in listed(place(home) / "experiments", "*/race.json"):
             told = json.loads(path.read_text(encoding="utf-8"))
             if (told["label_share"], told["label_seed"]) == (label_share, 0):
                 found.append(cls(path.parent, told["race"]))
@@ -173,7 +167,7 @@ class Records:
         budget = digest_of({"base": base.to_mapping(), "tuning": tuning})
         return {"kind": "frozen settings", "variant": name, "race": self.race, "budget": budget}
 
-    def _frozen_folder(self, name: str) -> Path:
+    def _frozen_folder(self, name: str) -> Place:
         return self.root / "frozen" / name
 
     def has_cell(self, frozen: Frozen, seed: int) -> bool:
@@ -225,7 +219,7 @@ class Records:
             "race": self.race, "frozen": frozen.digest,
         }  # fmt: skip
 
-    def _cell_folder(self, frozen: Frozen, seed: int) -> Path:
+    def _cell_folder(self, frozen: Frozen, seed: int) -> Place:
         return self.root / "cells" / frozen.settings.variant / frozen.digest[:16] / str(seed)
 
 

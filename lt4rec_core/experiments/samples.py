@@ -21,7 +21,7 @@ def samples_digest(lake: Lake, days: Sequence[date]) -> str:
     found = []
     with lake.scratch() as con:
         for day in sorted(days):
-            rows = lake.snapshot(SAMPLES).select(day, day)
+            rows = lake.snapshot(SAMPLES).select(con, day, day)
             text = f"select count(*), sum(md5_number_lower(cast(s as varchar))::hugeint) from ({rows}) as s"
             found.append((str(day), *(str(value) for value in con.execute(text).fetchall()[0])))
     return hashlib.sha256(repr(found).encode()).hexdigest()
@@ -37,9 +37,9 @@ def best_reachable(lake: Lake, days: Sequence[date]) -> dict[str, float]:
     Raises:
         LakeError: there is no truth.
     """
-    samples = lake.snapshot(SAMPLES).select(days[0], days[-1])
-    truth = lake.snapshot(TRUTH).select(days[0], days[-1])
     with lake.scratch() as con:
+        samples = lake.snapshot(SAMPLES).select(con, days[0], days[-1])
+        truth = lake.snapshot(TRUTH).select(con, days[0], days[-1])
         found = con.execute(
             f"""
             select s.is_click, s.watch_ratio, t.p_click, t.expected_watch_ratio

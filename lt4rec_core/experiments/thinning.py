@@ -8,13 +8,13 @@ the clicks that keep theirs (``scarcity.keeps_label_sql``). Its ``training.sampl
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from lt4rec_core.data.duck import stream
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.places import Place, place
 from lt4rec_core.data.runner import run_sql
 from lt4rec_core.data.snapshot import Snapshot, arrow_schema
 from lt4rec_core.data.sources import Source
@@ -39,7 +39,7 @@ SAMPLES = "training.samples"
 class ThinnedLake(Lake):
     """A lake over another one: reads there what it does not have itself, writes only itself."""
 
-    def __init__(self, home: str | Path, base: Lake, own: Iterable[str]) -> None:
+    def __init__(self, home: str | Place, base: Lake, own: Iterable[str]) -> None:
         """Stand on a lake.
 
         Args:
@@ -61,7 +61,7 @@ class ThinnedLake(Lake):
 
 def thin(
     base: Lake,
-    home: str | Path,
+    home: str | Place,
     source: Source,
     files: Mapping[str, SqlFile],
     days: Iterable[date],
@@ -89,7 +89,7 @@ def thin(
     Raises:
         LakeError, SqlFileError: as ``run_sql``.
     """
-    own, folder = (LABELS, *FROM_THINNED, SAMPLES), Path(home) / f"labels-{share:g}-{seed}"
+    own, folder = (LABELS, *FROM_THINNED, SAMPLES), place(home) / f"labels-{share:g}-{seed}"
     scarce, whole = ThinnedLake(folder, base, own), ThinnedLake(folder, base, set(own) - {LABELS})
     scarce.create(files[table] for table in own)
     done = set(whole.days(SAMPLES))
@@ -109,7 +109,7 @@ def _thinned_labels(base: Lake, scarce: Lake, file: SqlFile, day: date, share: f
     snapshot, order = base.snapshot(LABELS), ", ".join(file.key)
     with scarce.scratch() as con:
         text = (
-            f"select * from ({snapshot.select(day, day)}) "
+            f"select * from ({snapshot.select(con, day, day)}) "
             f"where {keeps_label_sql(share, seed)} order by {order}"
         )
         schema = arrow_schema(file.columns)

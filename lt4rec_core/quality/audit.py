@@ -8,12 +8,12 @@ tables and the staged rows, and a page for people is written.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from lt4rec_core.catalogue import Column
 from lt4rec_core.data.duck import path_literal, quoted
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.places import Place, put_text
 from lt4rec_core.data.sources import Source
 from lt4rec_core.data.sqlfile import Input, SqlFile
 from lt4rec_core.data.staging import Staged
@@ -36,7 +36,7 @@ class AuditReport:
     passed: bool
     """Whether the day may be published: no critical check failed without a waiver."""
 
-    page: Path
+    page: Place
     """The rendered report, readable offline."""
 
 
@@ -47,7 +47,7 @@ def audit(
     staged: Staged,
     *,
     params: Mapping[str, Any],
-    report_dir: Path,
+    report_dir: Place,
     waivers: Mapping[str, str] | None = None,
 ) -> AuditReport:
     """Check a staged day against its table's suite.
@@ -80,10 +80,9 @@ def audit(
     return AuditReport(results, not any(result.blocks for result in results), page)
 
 
-def _write(page: Path, text: str) -> None:
+def _write(page: Place, text: str) -> None:
     try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(text, encoding="utf-8")
+        put_text(page, text)
     except OSError as error:
         raise QualityError(
             f"the audit's report {page} cannot be written: {error.strerror or error}. "
@@ -134,7 +133,7 @@ class _Checks(Statements):
         if given.first is not None and given.first < 0:
             first, last = self.day + timedelta(days=given.first), self.day - timedelta(days=1)
             snapshot = self.lake.snapshot(given.table)
-            rows = f"{snapshot.select(first, last, columns)} union all {rows}"
+            rows = f"{snapshot.select(self.con, first, last, columns)} union all {rows}"
             has_history = bool(snapshot.between(first, last))
         self.con.execute(f"create schema if not exists {group}")
         self.con.execute(f"create view {group}.{name} as {rows}")

@@ -7,11 +7,11 @@ commits that only add files never conflict, whoever else writes the same day.
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pyarrow as pa
 
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.places import Place
 from lt4rec_core.quality.suites import CheckResult
 
 HISTORY = "quality.check_history"
@@ -95,7 +95,7 @@ def record_success(lake: Lake, asset: str, day: date, *, run_id: str, is_audited
         LakeError: the history cannot be written.
     """
     mark = _mark(lake, asset, day)
-    if not mark.exists():
+    if not mark.is_file():
         return
     if not is_audited:
         what = CheckResult(MADE, "critical", True, {}, message="The day could be made again.")
@@ -103,5 +103,5 @@ def record_success(lake: Lake, asset: str, day: date, *, run_id: str, is_audited
     mark.unlink(missing_ok=True)
 
 
-def _mark(lake: Lake, asset: str, day: date) -> Path:
-    return Path(lake.table_uri(HISTORY)) / OPEN_FAILURES / f"{asset.replace('/', '.')}.{day}"
+def _mark(lake: Lake, asset: str, day: date) -> Place:
+    return lake.folder(HISTORY) / OPEN_FAILURES / f"{asset.replace('/', '.')}.{day}"

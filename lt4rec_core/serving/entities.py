@@ -193,7 +193,8 @@ def _require(lake: Lake, table: str, day: date) -> None:
 def _durations(con: Any, lake: Lake, day: date) -> tuple[dict[str, int], dict[str, int]]:
     """Each video's length: as last shown in the seven days, else as its source describes it."""
     snapshot = lake.snapshot(SEEN)
-    shown = snapshot.select(day - timedelta(days=6), day, ["dt", "video_id", "occurred_at", "duration_ms"])
+    columns = ["dt", "video_id", "occurred_at", "duration_ms"]
+    shown = snapshot.select(con, day - timedelta(days=6), day, columns)
     described = {c[0] for c in con.execute("describe source.videos").fetchall()}
     own = "select video_id, duration_ms from source.videos union all" if "duration_ms" in described else ""
     rows = con.execute(

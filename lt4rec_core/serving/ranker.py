@@ -6,7 +6,6 @@ It stands alone: a folder with one tensor file and a manifest, no lake, no logs,
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor
 from lt4rec_core.catalogue import Feature, FeatureCatalogue
 from lt4rec_core.config import from_mapping
 from lt4rec_core.data.loading import SampleSet
+from lt4rec_core.data.places import Place, place
 from lt4rec_core.errors import ConfigError, ModelStoreError, ServingError
 from lt4rec_core.model.network import NetworkConfig, SharedNet
 from lt4rec_core.serving.compact import Layer, compact
@@ -107,7 +107,7 @@ class Ranker:
         self._usual_ms = float(np.median(known)) if len(known) else 1000.0
 
     @classmethod
-    def load(cls, path: str | Path, catalogue: FeatureCatalogue | None = None) -> "Ranker":
+    def load(cls, path: str | Place, catalogue: FeatureCatalogue | None = None) -> "Ranker":
         """Read a ranker from its folder; its digest is checked.
 
         Args:
@@ -117,7 +117,7 @@ class Ranker:
         Raises:
             ModelStoreError: it is not there, damaged, of another catalogue, or not what its manifest says.
         """
-        saved = modelfile.load(Path(path), f"the ranker in {path}")
+        saved = modelfile.load(place(path), f"the ranker in {path}")
         kind = saved.manifest["identity"].get("kind")
         if kind != "ranker":
             raise ModelStoreError(f"{path} holds a {kind or 'model'}, not a ranker. Look in models/ranker.")

@@ -5,13 +5,12 @@ earlier ones it withdrew because they fell below a floor on its samples; a ranke
 another one, and stands until it is measured. So no pointer can disagree with what was decided.
 """
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
+from lt4rec_core.data.places import Place, place, remove_tree
 from lt4rec_core.training import modelfile
 from lt4rec_core.training.store import ModelStore
 
@@ -23,7 +22,7 @@ class Shelved:
     """One ranker on disk."""
 
     day: date
-    folder: Path
+    folder: Place
     manifest: dict[str, Any]
 
     @property
@@ -37,13 +36,13 @@ class Shelved:
         return bool(self.manifest.get("promotion", {}).get("promoted"))
 
 
-def shelved(home: str | Path, before: date | None = None) -> Iterator[Shelved]:
+def shelved(home: str | Place, before: date | None = None) -> Iterator[Shelved]:
     """Every ranker of a home, of whatever chain; only of days before ``before`` where that is given.
 
     Raises:
         ModelStoreError: a manifest is damaged.
     """
-    for path in (ModelStore(Path(home)).root / KIND).glob(f"*/*/{modelfile.MANIFEST}"):
+    for path in (ModelStore(place(home)).root / KIND).glob(f"*/*/{modelfile.MANIFEST}"):
         day = date.fromisoformat(path.parent.name)
         if before is None or day < before:
             manifest = modelfile.read_manifest(path.parent, f"the ranker of {day}")
@@ -51,7 +50,7 @@ def shelved(home: str | Path, before: date | None = None) -> Iterator[Shelved]:
                 yield Shelved(day, path.parent, manifest)
 
 
-def standing(home: str | Path, before: date | None = None) -> list[Shelved]:
+def standing(home: str | Place, before: date | None = None) -> list[Shelved]:
     """The rankers that were promoted and not withdrawn, the one in use first.
 
     Of two chains with a ranker of one day the one written last comes first.
@@ -66,7 +65,7 @@ def standing(home: str | Path, before: date | None = None) -> list[Shelved]:
     return sorted(good, key=lambda each: (each.day, each.manifest["written_at"]), reverse=True)
 
 
-def served_folder(home: str | Path, before: date | None = None) -> Path | None:
+def served_folder(home: str | Place, before: date | None = None) -> Place | None:
     """The ranker in use: the newest that was promoted and not withdrawn; None without one.
 
     Args:
@@ -77,7 +76,7 @@ def served_folder(home: str | Path, before: date | None = None) -> Path | None:
     return found[0].folder if found else None
 
 
-def prune(home: str | Path, keep_days: int, made: date) -> list[date]:
+def prune(home: str | Place, keep_days: int, made: date) -> list[date]:
     """Remove rankers that are ``keep_days`` or more older than the newest, but never the one in use.
 
     The oldest go first: a manifest that withdraws a ranker outlives it.
@@ -99,5 +98,5 @@ def prune(home: str | Path, keep_days: int, made: date) -> list[date]:
     for each in old:
         # Without its manifest nobody finds a ranker that is half removed.
         (each.folder / modelfile.MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(each.folder, ignore_errors=True)
+        remove_tree(each.folder)
     return [each.day for each in old]

@@ -1,6 +1,7 @@
 """One model on disk: safetensors and a JSON manifest, published atomically; never a pickle.
 
-A folder holds one model: ``manifest.json`` and the tensor file it names. The tensor file is written first,
+A folder holds one model: ``manifest.json`` and the tensor file it names; a bucket's prefix does too, where
+``modelobjects`` writes it. The tensor file is written first,
 under a name made of its digest; replacing the manifest is the one step that makes the new model exist. Killed
 before it, the old model stands; killed after it, the new one. What a killed writer leaves, the next sweeps.
 """
@@ -23,7 +24,9 @@ from torch import Tensor
 from lt4rec_core.config import digest_of
 from lt4rec_core.data.disk import MAKE_ROOM, is_full
 from lt4rec_core.data.lock import locked
-from lt4rec_core.errors import ModelStoreError
+from lt4rec_core.data.places import Place, RemotePath
+from lt4rec_core.errors import ModelStoreError, StoreError
+from lt4rec_core.training import modelobjects
 
 MANIFEST = "manifest.json"
 FORMAT = 2
@@ -60,7 +63,7 @@ def model_digest(tensors: Mapping[str, Tensor], identity: Mapping[str, Any]) -> 
 
 
 def publish(
-    folder: Path, tensors: Mapping[str, Tensor], identity: Mapping[str, Any], beside: Mapping[str, Any]
+    folder: Place, tensors: Mapping[str, Tensor], identity: Mapping[str, Any], beside: Mapping[str, Any]
 ) -> str:
     """Write the tensor file, then replace the manifest, then sweep what no manifest names.
 
@@ -75,6 +78,9 @@ def publish(
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     try:
+        if isinstance(folder, RemotePath):
+            modelobjects.publish(folder, MANIFEST, plain, manifest)
+            return digest
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock"):
             try:
@@ -87,6 +93,8 @@ def publish(
             finally:  # what could not be written to its end
                 for path in folder.glob(".*.tmp"):
                     path.unlink()
+    except StoreError as error:
+        raise ModelStoreError(f"{folder} cannot be written: {error}") from error
     except (OSError, SafetensorError) as error:
         if is_full(error):
             raise ModelStoreError(f"the disk is full: {folder} cannot be written. {MAKE_ROOM}") from error
@@ -124,7 +132,7 @@ def _named_by_manifest(folder: Path) -> str | None:
         return None
 
 
-def read_manifest(folder: Path, what: str) -> dict[str, Any] | None:
+def read_manifest(folder: Place, what: str) -> dict[str, Any] | None:
     """The manifest of a folder, or None where there is none.
 
     Raises:
@@ -135,6 +143,8 @@ def read_manifest(folder: Path, what: str) -> dict[str, Any] | None:
         manifest = json.loads(path.read_text())
     except FileNotFoundError:
         return None
+    except StoreError as error:
+        raise ModelStoreError(f"{what} cannot be read: {error}") from error
     except (OSError, ValueError) as error:
         raise ModelStoreError(f"{what} is damaged: {path} ({error}). {AGAIN}") from error
     wanted = {"format", "digest", "tensors", "identity"}
@@ -151,7 +161,7 @@ def read_manifest(folder: Path, what: str) -> dict[str, Any] | None:
     return manifest
 
 
-def load(folder: Path, what: str) -> Saved:
+def load(folder: Place, what: str) -> Saved:
     """Read and check. A reader whose tensor file is replaced in between starts over.
 
     Raises:
@@ -170,6 +180,8 @@ def load(folder: Path, what: str) -> Saved:
             raise ModelStoreError(
                 f"{what} is damaged: its manifest names {path.name}, which is not in {folder}. {AGAIN}"
             ) from error
+        except StoreError as error:
+            raise ModelStoreError(f"{what} cannot be read: {error}") from error
         except (OSError, SafetensorError) as error:
             raise ModelStoreError(f"{what} is damaged: {path} ({error}). {AGAIN}") from error
         found = model_digest(tensors, manifest["identity"])

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from lt4rec_core.config import as_mapping
 from lt4rec_core.data.lock import locked
+from lt4rec_core.data.places import Place, lock_file, place
 from lt4rec_core.errors import MissingParentError, ModelStoreError
 from lt4rec_core.model.masks import Mask, Weights, check_fits
 from lt4rec_core.training import modelfile
@@ -22,16 +22,16 @@ from lt4rec_core.training.tickets import Round, Ticket, TicketKey
 class ModelStore:
     """All models and tickets of one home, under ``$LT4REC_HOME/models``."""
 
-    home: Path
+    home: Place
     warm: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The last state of each chain, kept in memory by ``daily``; equal to the one on disk by digest."""
 
     @property
-    def root(self) -> Path:
+    def root(self) -> Place:
         """Where everything lies."""
-        return Path(self.home) / "models"
+        return place(self.home) / "models"
 
-    def folder(self, kind: str, chain: str, day: date) -> Path:
+    def folder(self, kind: str, chain: str, day: date) -> Place:
         """Where one day's model of a chain lies."""
         return self.root / kind / chain[:16] / day.isoformat()
 
@@ -109,7 +109,7 @@ class ModelStore:
         modelfile.publish(self.ticket_folder(key, ticket.task), ticket.mask, described, beside)
         return ticket.digest
 
-    def ticket_folder(self, key: TicketKey, task: str) -> Path:
+    def ticket_folder(self, key: TicketKey, task: str) -> Place:
         """Where a task's ticket lies."""
         return self.root / "ticket" / key.digest[:16] / task
 
@@ -122,12 +122,12 @@ class ModelStore:
         search = replace(key, pruning=replace(key.pruning, choose="best"))
         folder = self.root / "ticket"
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / f".{search.digest[:16]}-{task}.lock"):
+        with locked(lock_file(folder, f"{search.digest[:16]}-{task}")):
             yield
 
     def has_ticket(self, key: TicketKey, task: str) -> bool:
         """Whether the task's ticket was found under these settings."""
-        return (self.ticket_folder(key, task) / modelfile.MANIFEST).exists()
+        return (self.ticket_folder(key, task) / modelfile.MANIFEST).is_file()
 
     def load_ticket(self, key: TicketKey, task: str, weights: Weights | None = None) -> Ticket:
         """A task's ticket, unchanged since it was found.

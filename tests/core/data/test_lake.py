@@ -146,7 +146,7 @@ def test_the_ends_of_time_can_be_stored(lake):
     lake.publish(lake.stage("samples.clicks", MONDAY, reader.set_column(2, "at", at).to_reader()))
 
     with lake.scratch() as con:
-        sql = lake.snapshot("samples.clicks").select(MONDAY, MONDAY, ["user_id", "at"])
+        sql = lake.snapshot("samples.clicks").select(con, MONDAY, MONDAY, ["user_id", "at"])
         text = f'select user_id, cast("at" as varchar) from ({sql}) order by user_id'
         found = con.execute(text).fetchall()
     assert found == [("a", "infinity"), ("b", "-infinity"), ("c", None)]
@@ -178,7 +178,7 @@ def test_a_snapshot_does_not_see_what_is_published_after_it(lake):
     put(lake, MONDAY, "b")
 
     with lake.scratch() as con:
-        assert con.execute(before.select(None, None, ["user_id"])).fetchall() == [("a",)]
+        assert con.execute(before.select(con, None, None, ["user_id"])).fetchall() == [("a",)]
     assert before.version == 1
 
 

@@ -37,15 +37,15 @@ def test_days_are_bounded_on_both_sides(snapshot, first, last, n):
 
 def test_a_scan_of_no_days_is_typed(snapshot):
     with duckdb.connect() as con:
-        result = con.execute(snapshot.select(date(2000, 1, 1), date(2000, 1, 2), ["ids", "dt"]))
+        result = con.execute(snapshot.select(con, date(2000, 1, 1), date(2000, 1, 2), ["ids", "dt"]))
 
         assert [(d[0], str(d[1])) for d in result.description] == [("ids", "VARCHAR[]"), ("dt", "DATE")]
         assert result.fetchall() == []
 
 
 def test_an_unknown_column_is_named(snapshot):
-    with pytest.raises(LakeError, match=r"a\.b has no column x; it has dt, ids"):
-        snapshot.select(None, None, ["x"])
+    with duckdb.connect() as con, pytest.raises(LakeError, match=r"a\.b has no column x; it has dt, ids"):
+        snapshot.select(con, None, None, ["x"])
 
 
 def test_a_difference_is_told_in_words():

@@ -92,7 +92,7 @@ def test_what_judges_keeps_its_labels_and_training_drops_those_the_features_lack
     lake = home.thinned(tmp_path, 0.3)
     samples = home.load(lake)
     with home.lake.scratch() as con:
-        scan = Lake(lake.home).snapshot(LABELS).select(None, None)
+        scan = Lake(lake.home).snapshot(LABELS).select(con, None, None)
         left = con.execute(f"select user_id, video_id, occurred_at from ({scan})").fetchall()
 
     every = home.load(home.lake)
