@@ -64,7 +64,7 @@ def test_the_home_may_tune_samples_and_learning(tmp_path):
     [
         ("[samples]\nthreshold = 1", "unknown settings threshold"),
         ("[quality]\nmin_row = 1", "unknown keys: min_row"),
-        ("[quality]\nmin_rows = 0", "min_rows is a number of rows or days, at least 1, got 0"),
+        ("[quality]\nmin_rows = 0", "min_rows is a number of rows, days or users, at least 1, got 0"),
         ("[quality]\nmax_rate_change = 'much'", "max_rate_change must be a number above 0"),
         ("[automation]\ndaily_at = 4", "daily_at is 4, which is no time of day"),
         ("[automation]\nretention_days = 1", "retention_days is a number of days, at least 7, got 1"),
