@@ -29,9 +29,10 @@ def with_gates(chain: Chain, folder: Path, day: date) -> None:
     """The same with its two gates."""
     for name in chain.tables:
         staged, _ = chain.stage(name, day, log_of(folder, day))
-        if name in GATED:
-            chain.audit(staged)
+        report = chain.audit(staged)[0] if name in GATED else None
         chain.lake.publish(staged)
+        if report:
+            chain.keep(report)
 
 
 def by_hand(chain: Chain, folder: Path, day: date) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lt4rec_assets.project import Project
     from lt4rec_core.data.lake import Lake
     from lt4rec_core.data.staging import Staged
+    from lt4rec_core.quality.audit import AuditReport
 
 SMALL_NETWORK = """
 [network]
@@ -93,8 +94,8 @@ class Chain:
             )
         return staged, span
 
-    def audit(self, staged: "Staged") -> Span:
-        """Put a staged day before its gate; what that took.
+    def audit(self, staged: "Staged") -> tuple["AuditReport", Span]:
+        """Put a staged day before its gate; what was found, and what that took.
 
         Raises:
             AssertionError: it did not pass, so the figure would be of something else.
@@ -112,4 +113,12 @@ class Chain:
             )
         if not report.passed:
             raise AssertionError(f"{staged.table} of {staged.day} did not pass: {report.page}")
+        return report, span
+
+    def keep(self, report: "AuditReport") -> Span:
+        """Keep what a gate measured of a day that is published now, for the days after it; what that took."""
+        from lt4rec_core.quality.profiles import keep_profiles
+
+        with measured() as span:
+            keep_profiles(self.lake, report.profiles)
         return span

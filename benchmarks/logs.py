@@ -50,6 +50,8 @@ def prepare(folder: Path, n: int) -> None:
     done = folder / f"{n}.done"
     if done.exists():
         return
+    from lt4rec_core.quality.profiles import Profiles, keep_profiles
+
     (folder / "home").mkdir(parents=True, exist_ok=True)
     chain = chain_of(folder)
     last, measured = chain.day(DAYS_BEFORE - 1), chain.day(DAYS_BEFORE)
@@ -62,6 +64,10 @@ def prepare(folder: Path, n: int) -> None:
             reader = chain.lake.open(name, last, last)
             shifted = _shifted(reader, timedelta(days=back))
             chain.lake.publish(chain.lake.stage(name, last - timedelta(days=back), shifted))
+    # As audits would have left it: each day's gate reads profiles of the days before, not their rows.
+    profiles = Profiles(chain.lake, chain.project.source, "training.samples")
+    profiles.of(chain.day(number) for number in range(DAYS_BEFORE))
+    keep_profiles(chain.lake, profiles.measured)
     done.touch()
 
 

@@ -77,12 +77,14 @@ def _day(folder: Path, number: int, n: int, is_gated: bool) -> dict[str, Span]:
     for name in chain.tables:
         with measured() as span:
             staged = chain.stage(name, day, log)[0]
-        if name in GATED and is_gated:
-            _add(spans, "gates", chain.audit(staged))
+        report, gate = chain.audit(staged) if name in GATED and is_gated else (None, Span())
         _add(spans, "statements and commits", span)
         with measured() as span:
             chain.lake.publish(staged)
         _add(spans, "statements and commits", span)
+        if report:
+            _add(spans, "gates", gate)
+            _add(spans, "gates", chain.keep(report))
     for file in log.iterdir():
         file.unlink()
     gc.collect()

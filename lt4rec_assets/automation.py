@@ -111,9 +111,10 @@ def _vacuum_job(project: Project) -> dg.JobDefinition:
     def remove_old_versions(
         context: dg.OpExecutionContext, config: VacuumConfig, lake: LakeResource, store: ModelStoreResource
     ) -> None:
-        """Join the small files of the history, and remove what no reader needs any more."""
+        """Join the small files of what only grows, and remove what no reader needs any more."""
         from lt4rec_core.data.vacuum import compact, vacuum
         from lt4rec_core.quality.history import HISTORY
+        from lt4rec_core.quality.profiles import PROFILES
 
         keep = project.settings.automation
         with clear_failure():
@@ -123,7 +124,8 @@ def _vacuum_job(project: Project) -> dg.JobDefinition:
             horizon = (days[-1] if days else project.settings.start) - timedelta(days=keep.cited_days)
             cited = store.open().cited_versions(horizon)
             if not config.dry_run:
-                compact(opened, HISTORY)
+                for table in (HISTORY, PROFILES):
+                    compact(opened, table)
             done = vacuum(
                 opened,
                 retention=timedelta(days=keep.retention_days),

@@ -27,6 +27,7 @@ from lt4rec_core.errors import (
     SourceChangedError,
 )
 from lt4rec_core.quality.history import record_audit, record_failure, record_success
+from lt4rec_core.quality.profiles import keep_profiles
 from lt4rec_core.quality.published import PUBLISHED_CHECKS, check_published
 from lt4rec_core.quality.suites import CHECKS, CheckResult
 from lt4rec_core.quality.waivers import Waiver, check_waivers
@@ -146,6 +147,8 @@ def publish_gated(
             raise _refusal(staged, report.results, str(report.page))
         record_audit(lake, asset, staged.day, report.results, run_id=run_id)
         published = lake.publish(staged)
+        with suppress(LakeError):  # they save later days time, and nothing stands on them
+            keep_profiles(lake, report.profiles)
     finally:
         lake.discard(staged)  # whatever came of it, nothing unpublished stays behind
     yield dg.MaterializeResult(

@@ -37,6 +37,7 @@ TABLES = (
 
 RECORDS = (
     "quality.check_history",
+    "quality.day_profiles",
     "tickets.search_rounds",
     "tickets.sharing",
     "experiments.offline_comparison",
@@ -48,6 +49,7 @@ RECORDS = (
 """What is written down beside the daily tables."""
 
 MADE_BY = {
+    "quality.day_profiles": "training/samples",
     "tickets.search_rounds": "tickets/ticket",
     "tickets.sharing": "tickets/sharing_report",
     "experiments.online_exponents": "experiments/online_simulation",

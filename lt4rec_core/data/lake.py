@@ -182,7 +182,8 @@ class Lake(Tables):
                 "Stage it again."
             )
         with contextlib.ExitStack() as moved:
-            file = moved.enter_context(moved_in(staged.path, path, staged.day)) if staged.n_rows else None
+            moving = moved_in(staged.path, path, staged.day, staged.digest)
+            file = moved.enter_context(moving) if staged.n_rows else None
 
             tried: list[int] = []
 

@@ -9,7 +9,6 @@ nobody else committed meanwhile, so that the files it removes are all that the d
 
 import json
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from deltalake.transaction import AddAction
 from lt4rec_core.data import objects
 from lt4rec_core.data.opened import open_delta
 from lt4rec_core.data.places import Place, RemotePath
+from lt4rec_core.data.staging import published_name
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Moved:
 
 
 @contextmanager
-def moved_in(staged: Path, table: Place, day: date) -> Iterator[Moved]:
+def moved_in(staged: Path, table: Place, day: date, digest: str = "") -> Iterator[Moved]:
     """Move, or send, a staged file into its day's folder of a table; removed if the block fails uncommitted.
 
     A run that is ended can be interrupted between a commit and its return, and what follows a commit (a
@@ -51,7 +51,7 @@ def moved_in(staged: Path, table: Place, day: date) -> Iterator[Moved]:
     """
     folder = table / f"dt={day}"
     folder.mkdir(exist_ok=True)
-    path = folder / f"part-{uuid.uuid4()}.zstd.parquet"
+    path = folder / published_name(digest)
     there = staged.stat()
     moved = Moved(path, there.st_size, there.st_mtime_ns // 1_000_000)
     try:

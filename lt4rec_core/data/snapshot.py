@@ -12,6 +12,7 @@ from lt4rec_core.data import objects
 from lt4rec_core.data.duck import first_line, path_literal, printable, quoted
 from lt4rec_core.data.places import Place, RemotePath, open_parquet
 from lt4rec_core.data.sqlfile import Column
+from lt4rec_core.data.staging import content_of
 from lt4rec_core.errors import LakeError
 
 ARROW_TYPES = {
@@ -39,6 +40,10 @@ class Snapshot:
     def between(self, first: date | None, last: date | None) -> list[Place]:
         """The files of the days from ``first`` to ``last``, both inclusive; None: no bound."""
         return [p for d, p, _ in self.files if (first is None or d >= first) and (last is None or d <= last)]
+
+    def contents(self, day: date) -> list[str]:
+        """What the files of a day hold, by their names alone: equal where the rows are equal."""
+        return sorted(content_of(p.name) for d, p, _ in self.files if d == day)
 
     def select(
         self,

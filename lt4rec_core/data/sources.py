@@ -78,7 +78,16 @@ class Source:
     @property
     def checks(self) -> Path:
         """Where the statements of the checks lie."""
-        return (self.sql_root or self.folder.parent.parent) / "checks"
+        return self._sql / "checks"
+
+    @property
+    def profiles(self) -> Path:
+        """Where the statements lie that say what a day of a table looks like."""
+        return self._sql / "profiles"
+
+    @property
+    def _sql(self) -> Path:
+        return self.sql_root or self.folder.parent.parent
 
 
 def source_names(sql_root: str | Path) -> list[str]:

@@ -7,6 +7,7 @@ behind without touching what a living one still needs.
 import hashlib
 import os
 import platform
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ from lt4rec_core.data.rows_digest import RowsDigest
 
 ROWS_PER_GROUP = 131_072
 """Bounds the memory of whoever reads or writes a row group, however long the day."""
+
+CONTENT = 16
+"""Digits of the digest of its rows that a published file has in its name: sixty-four bits."""
 
 ABANDONED_AFTER_S = 2 * 24 * 3600
 """A file of another machine (or boot), whose processes cannot be asked, is swept at this age."""
@@ -89,6 +93,20 @@ def _repeating(schema: pa.Schema) -> list[str]:
 def staged_name(table: str, day: date) -> str:
     """A file name of this process: ``<table>.<day>.<machine>.<pid>-<start>.<unique>.parquet``."""
     return f"{table}.{day}.{_machine()}.{_process(os.getpid())}.{uuid.uuid4().hex[:8]}.parquet"
+
+
+def published_name(digest: str) -> str:
+    """A file name in a table: the beginning of the digest of its rows, and what no other file has."""
+    return "-".join(["part", *([digest[:CONTENT]] if digest else []), f"{uuid.uuid4()}.zstd.parquet"])
+
+
+def content_of(name: str) -> str:
+    """What a table's file holds, as far as its name tells: equal where its rows are equal.
+
+    Files from before names had digests, and those that were appended, are like no other.
+    """
+    digest = re.match(rf"part-([0-9a-f]{{{CONTENT}}})-", name)
+    return digest[1] if digest else name
 
 
 def scratch_name() -> str:

@@ -8,6 +8,7 @@ tables and the staged rows, and a page for people is written.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from lt4rec_core.catalogue import Column
@@ -20,10 +21,13 @@ from lt4rec_core.data.staging import Staged
 from lt4rec_core.errors import QualityError
 from lt4rec_core.quality.engine import session
 from lt4rec_core.quality.page import render_page
+from lt4rec_core.quality.profiles import PROFILES, Profile, Profiles, as_rows
 from lt4rec_core.quality.results import Findings, collect
 from lt4rec_core.quality.statements import Statements
 from lt4rec_core.quality.suites import CHECKS, DEFAULTS, SUITES, CheckResult, check_file
 from lt4rec_core.quality.waivers import apply_waivers
+
+NOTHING_BEFORE = "there is no earlier day to compare with"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,9 @@ class AuditReport:
 
     page: Place
     """The rendered report, readable offline."""
+
+    profiles: tuple[Profile, ...] = ()
+    """What was measured of the day and of days before it; to be kept once the day is published."""
 
 
 def audit(
@@ -77,7 +84,8 @@ def audit(
     results = apply_waivers(collect(CHECKS[table.table], validation, findings), waivers or {})
     page = report_dir / f"{table.table}.{staged.day}.html"
     _write(page, render_page(f"{table.table} of {staged.day}", results, validation))
-    return AuditReport(results, not any(result.blocks for result in results), page)
+    passed = not any(result.blocks for result in results)
+    return AuditReport(results, passed, page, tuple(checks.profiles.measured))
 
 
 def _write(page: Place, text: str) -> None:
@@ -96,6 +104,11 @@ class _Checks(Statements):
 
     columns: tuple[Column, ...]
     staged: Staged
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """What the days look like that checks compare."""
+        return Profiles(self.lake, self.source, self.table, self.staged)
 
     def run_all(self) -> dict[str, Findings]:
         """What each check found, by its name."""
@@ -123,7 +136,9 @@ class _Checks(Statements):
         return self.findings(name, "Columns that are not as the table's header declares them.")
 
     def open_input(self, file: SqlFile, given: Input) -> str:
-        """The audited table as it will be once published; any other as it is."""
+        """The audited table as it will be once published, and its profiles; any other as it is."""
+        if given.table == PROFILES:
+            return self._open_profiles(given)
         if given.table != self.table:
             return super().open_input(file, given)
         group, name = map(quoted, given.table.split("."))
@@ -137,4 +152,15 @@ class _Checks(Statements):
             has_history = bool(snapshot.between(first, last))
         self.con.execute(f"create schema if not exists {group}")
         self.con.execute(f"create view {group}.{name} as {rows}")
-        return "" if has_history else "there is no earlier day to compare with"
+        return "" if has_history else NOTHING_BEFORE
+
+    def _open_profiles(self, given: Input) -> str:
+        """The profiles of this table alone, one a day: of what is published, and of the staged day."""
+        offsets = range(given.first or 0, (given.last or 0) + 1)
+        profiles = self.profiles.of(self.day + timedelta(days=offset) for offset in offsets)
+        group, name = map(quoted, given.table.split("."))
+        self.con.execute(f"create schema if not exists {group}")
+        self.con.register("profiles", as_rows(profiles))
+        self.con.execute(f"create table {group}.{name} as from profiles")
+        self.con.unregister("profiles")
+        return "" if any(profile.day < self.day for profile in profiles) else NOTHING_BEFORE

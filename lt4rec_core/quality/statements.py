@@ -38,7 +38,7 @@ class Statements:
         """Run a check's statement. One that fails leaves no table, and its findings say why."""
         name = check_file(self.table, check.name)
         try:
-            file = _check_file(self.source, name)
+            file = read_check(self.source, self.source.checks / f"{name}.sql")
             bound = {param: self.settings[param] for param in file.params}
             with self._inputs(file) as note:
                 # Offenders are kept: an expectation counts them and the report shows some.
@@ -78,8 +78,12 @@ class Statements:
         )
 
 
-def _check_file(source: Source, name: str) -> SqlFile:
-    path = source.checks / f"{name}.sql"
+def read_check(source: Source, path: Path) -> SqlFile:
+    """The statement of a check or of a profile, with what the catalogue has in it.
+
+    Raises:
+        SqlFileError: naming file, line and fault.
+    """
     fragments = tuple(check_fragments(source.catalogue).items())
     return _read_check(path, path.stat().st_mtime_ns if path.exists() else 0, fragments)
 

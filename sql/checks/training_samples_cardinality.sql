@@ -6,12 +6,11 @@
 --
 -- grain:    one feature
 -- key:      measure
--- inputs:   training.samples[-7..0]
+-- inputs:   quality.day_profiles[-7..0](measure, value)
 -- params:   $dt, the day
 --           $min_drift_days, how many earlier days a comparison needs
 --           $max_cardinality_change, largest fall of the number of values, as a share of the usual; a rise
 --           may be as large as would undo such a fall
--- compiled: $feature_cardinalities
 -- columns:
 --   dt        date     business day of the source
 --   measure   varchar  a column of training.samples
@@ -22,34 +21,26 @@
 
 with
 
-daily as (
-
-    select
-        dt,
-        $feature_cardinalities
-    from training.samples
-    group by dt
-
-),
-
 counted as (
 
     select
         dt,
-        unnest(feature_cardinalities) as feature
-    from daily
+        substr(measure, len('values of ') + 1) as measure,
+        value as n
+    from quality.day_profiles
+    where starts_with(measure, 'values of ')
 
 ),
 
 compared as (
 
     select
-        c.feature.name as measure,
-        cast(any_value(c.feature.n) filter (where c.dt = $dt) as double) as today,
-        sum(c.feature.n) filter (where c.dt < $dt) / count(*) filter (where c.dt < $dt) as usual,
-        count(*) filter (where c.dt < $dt) as n_days
-    from counted as c
-    group by c.feature.name
+        measure,
+        any_value(n) filter (where dt = $dt) as today,
+        sum(n) filter (where dt < $dt) / count(*) filter (where dt < $dt) as usual,
+        count(*) filter (where dt < $dt) as n_days
+    from counted
+    group by measure
 
 )
 

@@ -6,9 +6,7 @@
 --
 -- grain:   one measure
 -- key:     measure
--- inputs:
---   training.samples[-7..0](user_id, video_id, is_click, watch_ratio, is_new_user, is_new_video),
---   source.users[-7..0](user_id), source.videos[-7..0](video_id)
+-- inputs:  quality.day_profiles[-7..0](measure, value)
 -- params:  $dt, the day
 --          $min_drift_days, how many earlier days a comparison needs
 --          $max_volume_change, largest change of a count, as a share of the usual
@@ -26,101 +24,15 @@
 
 with
 
-users as (
-
-    select
-        dt,
-        user_id,
-        count(*) as n
-    from training.samples
-    group by dt, user_id
-
-),
-
-videos as (
-
-    select
-        dt,
-        video_id,
-        count(*) as n
-    from training.samples
-    group by dt, video_id
-
-),
-
-counted_users as (
-
-    select
-        users.dt,
-        count(users.user_id) as n_users,
-        coalesce(sum(users.n) filter (where known.user_id is null), 0) as n_unknown
-    from users
-    left join source.users as known on users.dt = known.dt and users.user_id = known.user_id
-    group by users.dt
-
-),
-
-counted_videos as (
-
-    select
-        videos.dt,
-        count(videos.video_id) as n_videos,
-        coalesce(sum(videos.n) filter (where known.video_id is null), 0) as n_unknown
-    from videos
-    left join source.videos as known on videos.dt = known.dt and videos.video_id = known.video_id
-    group by videos.dt
-
-),
-
-sampled as (
-
-    select
-        dt,
-        count(*) as n_samples,
-        count(*) filter (where is_click) / count(*) as click_rate,
-        sum(try_cast(watch_ratio as decimal(18, 15))) / count(watch_ratio) as watch_ratio,
-        count(*) filter (where is_new_user) / count(*) as new_user_share,
-        count(*) filter (where is_new_video) / count(*) as new_video_share
-    from training.samples
-    group by dt
-
-),
-
-daily as (
-
-    select
-        sampled.*,
-        counted_users.n_users,
-        counted_videos.n_videos,
-        counted_users.n_unknown / sampled.n_samples as unknown_user_share,
-        counted_videos.n_unknown / sampled.n_samples as unknown_video_share
-    from sampled
-    inner join counted_users on sampled.dt = counted_users.dt
-    inner join counted_videos on sampled.dt = counted_videos.dt
-
-),
-
 measured as (
 
     select
-        daily.dt,
-        m.measure,
+        dt,
+        measure,
         -- A decimal, so that the mean over days is exact in any order of the days.
-        cast(m.value as decimal(38, 15)) as value
-    from daily
-    cross join
-        lateral (
-            values
-            ('n_samples', daily.n_samples),
-            ('n_users', daily.n_users),
-            ('n_videos', daily.n_videos),
-            ('click_rate', daily.click_rate),
-            ('watch_ratio', daily.watch_ratio),
-            ('new_user_share', daily.new_user_share),
-            ('new_video_share', daily.new_video_share),
-            ('unknown_user_share', daily.unknown_user_share),
-            ('unknown_video_share', daily.unknown_video_share)
-        ) as m (measure, value)
+        cast(value as decimal(38, 15)) as value
+    from quality.day_profiles
+    where not starts_with(measure, 'values of ')
 
 ),
 

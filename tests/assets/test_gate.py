@@ -186,6 +186,28 @@ def test_every_audit_of_a_day_is_kept_the_refused_ones_too(short_day):
     ]
 
 
+def test_a_published_day_is_measured_once_and_a_day_that_cannot_be_measured_is_published(filled, monkeypatch):
+    def profiled():
+        text = "select dt, value from quality.day_profiles where measure = 'n_samples' order by dt"
+        return query(connect(filled.project.settings.home), text).fetchall()
+
+    def full(*args, **kwargs):
+        raise LakeError("no space left")
+
+    first = profiled()
+    assert run_day(filled, SIXTH, "training/samples").success
+    again = profiled()
+    monkeypatch.setattr(gate, "keep_profiles", full)
+    assert run_day(filled, SIXTH, "training/samples").success
+
+    lake = Lake(filled.project.settings.home)
+    assert again == first == profiled()
+    assert dict(first) == {
+        day: sum(n for d, _, n in lake.snapshot("training.samples").files if d == day)
+        for day in lake.days("training.samples")
+    }
+
+
 def test_a_day_that_cannot_be_written_down_is_not_published_and_a_refusal_still_says_why(
     short_day, monkeypatch
 ):

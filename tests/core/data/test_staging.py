@@ -6,7 +6,15 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lt4rec_core.data.staging import ROWS_PER_GROUP, is_abandoned, scratch_name, staged_name, write_parquet
+from lt4rec_core.data.staging import (
+    ROWS_PER_GROUP,
+    content_of,
+    is_abandoned,
+    published_name,
+    scratch_name,
+    staged_name,
+    write_parquet,
+)
 
 MONDAY = date(2022, 4, 25)
 
@@ -52,6 +60,22 @@ def test_only_what_repeats_has_a_dictionary(tmp_path):
     columns = [group.column(i) for i in range(group.num_columns)]
     with_one = {c.path_in_schema for c in columns if c.has_dictionary_page}
     assert with_one == {"dt", "page", "f_page", "m_tags.list.element"}
+
+
+def test_a_published_file_is_named_by_its_rows_and_no_two_names_are_the_same():
+    digest = "0123456789abcdef" * 4
+    name, other = published_name(digest), published_name(digest)
+
+    assert name != other
+    assert content_of(name) == content_of(other) == digest[:16]
+    assert content_of(published_name("f" + digest)) == "f0123456789abcde"
+
+
+def test_files_whose_names_do_not_tell_are_like_no_other():
+    old, other = published_name(""), published_name("")
+
+    assert content_of(old) == old != other
+    assert content_of("part-00000-8a7d9af2-c000.snappy.parquet") == "part-00000-8a7d9af2-c000.snappy.parquet"
 
 
 def test_files_of_a_living_process_are_not_abandoned(tmp_path):

@@ -98,7 +98,7 @@ def world(tmp_path_factory):
     lake, source = Lake(home), load_source(SQL, "simulator", SMALL)
     fragments = source.catalogue.fragments()
     files = {}
-    for table in (*TABLES, "evaluation.predictions"):
+    for table in (*TABLES, "evaluation.predictions", "quality.day_profiles"):
         group, name = table.split(".")
         folder = source.folder if group == "source" else SQL / group
         files[table] = read_sql_file(folder / f"{name}.sql", table=table, fragments=fragments)

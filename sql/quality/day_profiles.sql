@@ -1,0 +1,15 @@
+-- What each audited day looked like: its counts, means and shares, which later days are compared with.
+--
+-- A header without a statement: an audit appends what it measured, once the day is published. A profile is of
+-- the rows that it was made from, which its identity names: a day that is published again with others has
+-- another, and its old profile is no longer used.
+--
+-- grain:   one measure of one day of an asset, as one audit made it
+-- key:     asset, profiled_at, identity, measure
+-- columns:
+--   dt           date       business day
+--   asset        varchar    which table, as in training/samples
+--   identity     varchar    digest of the statement that measured and of the rows that it read
+--   measure      varchar    a count, a mean label, a share of samples, or 'values of' a column
+--   value        double     its value; NULL where there is nothing to divide by
+--   profiled_at  timestamp  when it was measured, UTC
