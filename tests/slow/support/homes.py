@@ -16,6 +16,7 @@ from typing import Any
 
 from lt4rec_core.data.analyst import connect, query
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.places import Place, listed, place, put_text
 
 BIN = Path(sys.executable).parent
 TICKET_DAYS = 2
@@ -56,7 +57,7 @@ class Home:
     def __post_init__(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         toml = SMALL_LEARNING if "LT4REC_SOURCE" in self.env else SMALL_LEARNING + SMALL_PLATFORM
-        (self.path / "lt4rec.toml").write_text(toml)
+        put_text(self.place / "lt4rec.toml", toml)
 
     @property
     def first(self) -> str:
@@ -71,15 +72,20 @@ class Home:
         return [self.start + timedelta(days=i) for i in range((self.end - self.start).days + 1)]
 
     @property
+    def place(self) -> Place:
+        """Where its tables and models lie."""
+        return self.path
+
+    @property
     def lake(self) -> Lake:
-        return Lake(self.path)
+        return Lake(self.place)
 
     def environment(self) -> dict[str, str]:
         """This process's, with this home's settings and nothing of the developer's own."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LT4REC_", "DAGSTER_"))}
         return {
             **inherited,
-            "LT4REC_HOME": str(self.path),
+            "LT4REC_HOME": str(self.place),
             "LT4REC_START": self.first,
             "LT4REC_END": self.last,
             "LT4REC_TICKET_DAYS": str(TICKET_DAYS),
@@ -114,6 +120,20 @@ class Home:
             printed = started.printed()
         assert code == 0, f"lt4rec {' '.join(arguments)} ended with {code}:\n{printed[-4000:]}"
         return printed
+
+
+@dataclass
+class BucketHome(Home):
+    """A home in a bucket; its path is the working folder. This process must be one that uses the store."""
+
+    address: str = ""
+
+    @property
+    def place(self) -> Place:
+        return place(self.address)
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "LT4REC_LOCAL": str(self.path)}
 
 
 @dataclass
@@ -200,7 +220,7 @@ def data_tables(home: Home) -> list[str]:
 
 def fingerprints(home: Home, tables: list[str] | None = None) -> dict[tuple[str, date], tuple[int, int]]:
     """For every table and day with rows: how many, and a sum over their hashes. As an analyst reads them."""
-    con = connect(home.path)
+    con = connect(home.place)
     try:
         found = {}
         for table in tables or data_tables(home):
@@ -224,10 +244,10 @@ def not_whole(seen: Mapping[Any, tuple[int, int]], final: Mapping[Any, tuple[int
 
 def models(home: Home) -> dict[str, str]:
     """The digest of every ticket and model, by folder. A manifest without its tensors is an error."""
-    root = home.path / "models"
+    root = home.place / "models"
     found = {}
-    for path in sorted(root.rglob("manifest.json")):
-        manifest = json.loads(path.read_text())
+    for path in listed(root, "*/*/*/manifest.json"):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         assert (path.parent / manifest["tensors"]).is_file(), f"{path} names a file that is not there"
-        found[str(path.parent.relative_to(root))] = manifest["digest"]
+        found[str(path.parent).removeprefix(f"{root}/")] = manifest["digest"]
     return found

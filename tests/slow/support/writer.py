@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.places import working_folder
 from lt4rec_core.data.sqlfile import SqlFile, read_sql_file
 
 FIRST = date(2026, 1, 5)
@@ -66,7 +67,7 @@ def rows(day: date, writer: int, round_: int, numbers: Iterable[int]) -> pa.Tabl
 def main(home: str, number: str, rounds: str) -> None:
     """Publish this writer's days, once a round, and add a row to the shared history each time."""
     writer, lake = int(number), Lake(home)
-    lake.create(declarations(Path(home).parent / "sql"))
+    lake.create(declarations(working_folder(lake.home).parent / "sql"))
     for round_ in range(int(rounds)):
         for day in days_of(writer):
             for table in TABLES:
