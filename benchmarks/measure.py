@@ -32,6 +32,7 @@ BENCHMARKS = (
     "served",
     "daemon_day",
     "scale",
+    "bucket",
 )
 VERSIONS = ("dagster", "deltalake", "duckdb", "great-expectations", "numpy", "pyarrow", "torch")
 

@@ -25,7 +25,10 @@ BENCHMARKS = (
     "served",
     "daemon_day",
     "scale",
+    "bucket",
 )
+SLOW = ("daemon_day", "bucket")
+"""Run at their smallest size by slow tests."""
 
 
 def run(module, *options):
@@ -56,7 +59,7 @@ def test_a_benchmark_explains_itself(name):
     assert "--quick" in done.stdout
 
 
-@pytest.mark.parametrize("name", [n for n in BENCHMARKS if n != "daemon_day"])  # that one is a slow test
+@pytest.mark.parametrize("name", [n for n in BENCHMARKS if n not in SLOW])
 def test_a_benchmark_runs_at_its_smallest_size(name):
     done = run(f"benchmarks.{name}", "--quick", "--json")
     assert done.returncode == 0, done.stderr

@@ -2,9 +2,10 @@
 
 Buckets are there as soon as they are named, but for ``missing-…``. One called ``forgetful-…`` ignores
 ``If-None-Match`` and ``If-Match``, as older stores do. The access key ``nobody`` is refused.
-``GET /-/counts`` tells how many requests of each kind there were, and begins anew.
+``GET /-/counts`` tells how many requests of each kind and bytes there were, and begins anew.
 """
 
+import io
 import json
 import threading
 from collections import Counter
@@ -13,6 +14,8 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 REFUSED = b"<Error><Code>InvalidAccessKeyId</Code><Message>The key is not known here.</Message></Error>"
+
+OWNER = "AWS4-HMAC-SHA256 Credential=owner/20260101/us-east-1/s3/aws4_request"
 
 
 class Quiet(WSGIRequestHandler):
@@ -35,7 +38,7 @@ class Store:
                 told = json.dumps(self.counts).encode()
                 self.counts.clear()
                 return answer(start_response, "200 OK", told, "application/json")
-            environ["wsgi.input"] = Whole(environ)
+            environ["wsgi.input"] = whole_body(environ)
             self.counts[kind_of(environ)] += 1
             if "Credential=nobody/" in environ.get("HTTP_AUTHORIZATION", ""):
                 return answer(start_response, "403 Forbidden", REFUSED, "application/xml")
@@ -45,34 +48,22 @@ class Store:
             if bucket not in self.made and not bucket.startswith("missing-"):
                 self.made.add(bucket)
                 self.make(bucket, environ)
-            return list(self.moto(environ, start_response))
+            body = list(self.moto(environ, start_response))
+            self.counts["bytes sent"] += int(environ.get("CONTENT_LENGTH") or 0)
+            self.counts["bytes read"] += sum(map(len, body))
+            return body
 
     def make(self, bucket, environ):
         """Create a bucket, as its owner would have."""
-        import io
-
-        asked = {
-            k: v
-            for k, v in environ.items()
-            if k in ("SERVER_NAME", "SERVER_PORT", "HTTP_HOST", "wsgi.url_scheme")
-        }
-        asked |= {
-            "REQUEST_METHOD": "PUT",
-            "PATH_INFO": f"/{bucket}",
-            "QUERY_STRING": "",
-            "CONTENT_LENGTH": "0",
-        }
-        asked |= {
-            "HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=owner/20260101/us-east-1/s3/aws4_request"
-        }
-        asked |= {"wsgi.input": io.BytesIO(b""), "wsgi.errors": environ["wsgi.errors"]}
+        kept = ("SERVER_NAME", "SERVER_PORT", "HTTP_HOST", "wsgi.url_scheme", "wsgi.errors")
+        asked = {name: environ[name] for name in kept if name in environ}
+        asked |= {"REQUEST_METHOD": "PUT", "PATH_INFO": f"/{bucket}", "QUERY_STRING": ""}
+        asked |= {"CONTENT_LENGTH": "0", "wsgi.input": io.BytesIO(b""), "HTTP_AUTHORIZATION": OWNER}
         list(self.moto(asked, lambda status, headers, info=None: None))
 
 
-def Whole(environ):  # noqa: N802
+def whole_body(environ):
     """A request's body, read to its end: what is left of it would be taken for the next request."""
-    import io
-
     length = int(environ.get("CONTENT_LENGTH") or 0)
     return io.BytesIO(environ["wsgi.input"].read(length))
 
