@@ -21,6 +21,7 @@ from statistics import median
 BENCHMARKS = (
     "simulator",
     "training",
+    "workers",
     "sql",
     "metrics",
     "accuracy",

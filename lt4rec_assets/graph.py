@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from lt4rec_assets.cluster import cluster_of
 from lt4rec_assets.defs import (
     evaluation,
     experiments,
@@ -55,6 +56,7 @@ def build_graph(project: Project) -> dg.Definitions:
         resources={
             "lake": LakeResource(home=home, run_tags=tags),
             "store": ModelStoreResource(home=home, run_tags=tags),
+            "cluster": cluster_of(project.settings),
             "io_manager": nothing_in_memory(),
         },
         # A process per step would import everything anew for a fraction of a second of work.

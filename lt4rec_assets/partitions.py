@@ -15,6 +15,11 @@ TRAINING_POOL = "training"
 """Runs that train take turns: two would only share the processor and double the memory."""
 
 
+def pool_of(ray_address: str | None) -> str | None:
+    """The pool of runs that a cluster, where there is one, computes for: those only wait, side by side."""
+    return None if ray_address else TRAINING_POOL
+
+
 @dataclass(frozen=True)
 class Partitions:
     """One calendar for the whole graph."""

@@ -6,12 +6,14 @@ finished is not repeated. Several workers are several processes, a row each.
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from lt4rec_assets.backfill import QUIET, is_interrupt, reason_of
 from lt4rec_assets.defs.experiments import ABLATIONS, COMPARISON, RUN, SCARCITY, TUNED
@@ -94,22 +96,33 @@ class RaceRun:
 
     def __init__(self, project: Project, instance: dg.DagsterInstance, say: Say) -> None:
         self._job = build_graph(project).resolve_implicit_global_asset_job_def()
+        self._on_cluster = project.settings.ray_address is not None
         self._instance, self._say = instance, say
         self._tags = {RACE_TAG: uuid4().hex[:8]}
         self.outcome = Outcome()
 
     def cells(self, cells: Sequence[Cell]) -> None:
-        """Each row's settings once, then its cells; what is tuned at one share is reused at the next call."""
+        """Each row's settings once, then its cells; what is tuned at one share is reused at the next call.
+
+        On a cluster the seeds of a row run side by side: they are one run.
+        """
         tuned: set[str] = set()
-        for number, cell in enumerate(cells, start=1):
-            if cell.variant not in tuned:
-                tuned.add(cell.variant)
-                shares = list(dict.fromkeys(c.share for c in cells if c.variant == cell.variant))
-                self._run(TUNED, cell.variant, f"{cell.variant}: settings", {"shares": shares})
-            if (TUNED, cell.variant) in self.outcome.failed:
-                self.outcome.blocked[RUN, cell.key] = name_of((TUNED, cell.variant))
-                continue
-            self._run(RUN, cell.key, f"[{number}/{len(cells)}] {cell.key}")
+        done = 0
+        for (_, row), seeds in groupby(cells, lambda cell: (cell.share, cell.variant)):
+            if row not in tuned:
+                tuned.add(row)
+                shares = list(dict.fromkeys(cell.share for cell in cells if cell.variant == row))
+                self._run(TUNED, row, f"{row}: settings", {"shares": shares})
+            group = list(seeds)
+            told = {c.key: f"[{n}/{len(cells)}] {c.key}" for n, c in enumerate(group, start=done + 1)}
+            done += len(group)
+            if (TUNED, row) in self.outcome.failed:
+                self.outcome.blocked |= {(RUN, key): name_of((TUNED, row)) for key in told}
+            elif self._on_cluster and len(told) > 1:
+                self._run_at_once(told)
+            else:
+                for key, text in told.items():
+                    self._run(RUN, key, text)
 
     def side_by_side(self, cells: Sequence[Cell], workers: int) -> None:
         """The same in several processes, the single-task rows before the others."""
@@ -153,20 +166,50 @@ class RaceRun:
                 f"see above; its process ended with status {status}. Run the race again"
             )
 
-    def _run(
-        self, key: dg.AssetKey, partition: str | None, told: str, config: dict[str, Any] | None = None
-    ) -> None:
+    def _run_at_once(self, told: Mapping[str, str]) -> None:
+        """Neighbouring cells in one run, each of them green or failed by itself."""
+        keys = list(told)
+        ends = {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+        result = self._execute(RUN, None, None, ends)
+        reasons = [reason_of(event) for event in result.filter_events(lambda e: e.is_step_failure)]
+        # What a run put on record before it failed is not among its result's events.
+        records = self._instance.get_records_for_run(
+            result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+        ).records
+        found = [record.event_log_entry.get_dagster_event() for record in records]
+        events = {event.partition: event for event in found}
+        for key in keys:
+            if key in events:
+                self.outcome.green.append((RUN, key))
+                self._say(f"{told[key]}  {_numbers(events[key])}")
+            else:
+                self.outcome.failed[RUN, key] = reasons[0] if reasons else "see the run in the UI"
+                self._say(f"    FAILED {name_of((RUN, key))}: {self.outcome.failed[RUN, key]}")
+
+    def _execute(
+        self,
+        key: dg.AssetKey,
+        partition: str | None,
+        config: dict[str, Any] | None,
+        tags: Mapping[str, str] | None = None,
+    ) -> dg.ExecuteInProcessResult:
         ops = {key.to_python_identifier(): {"config": config}} if config else {}
         result = self._job.execute_in_process(
             instance=self._instance,
             partition_key=partition,
             asset_selection=[key],
             run_config={**QUIET, "ops": ops},
-            tags=self._tags,
+            tags={**self._tags, **(tags or {})},
             raise_on_error=False,
         )
         if any(is_interrupt(event) for event in result.filter_events(lambda e: e.is_step_failure)):
             raise KeyboardInterrupt  # the person meant the race, not this cell
+        return result
+
+    def _run(
+        self, key: dg.AssetKey, partition: str | None, told: str, config: dict[str, Any] | None = None
+    ) -> None:
+        result = self._execute(key, partition, config)
         cell: Partition = (key, partition)
         failures = [reason_of(event) for event in result.filter_events(lambda e: e.is_step_failure)]
         if failures or not result.success:
@@ -180,7 +223,11 @@ class RaceRun:
 def _found(result: dg.ExecuteInProcessResult) -> str:
     """The numbers of a materialisation that a reader of the command's output wants."""
     (event,) = result.get_asset_materialization_events()
-    metadata = event.materialization.metadata
+    return _numbers(event)
+
+
+def _numbers(event: dg.DagsterEvent) -> str:
+    metadata = event.step_materialization_data.materialization.metadata
     wanted = ("valid_ctr_auc", "valid_cvr_mse", "ctr_auc", "cvr_mse", "seconds")
     numbers = {name: metadata[name].value for name in wanted if name in metadata}
     return "  ".join(f"{name} {value:.5g}" for name, value in numbers.items())

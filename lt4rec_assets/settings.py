@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from lt4rec_assets.cluster_settings import RayConfig, ray_address
 from lt4rec_core.config import check, from_mapping
 from lt4rec_core.data.places import Place, is_remote, place, working_folder
 from lt4rec_core.data.sources import is_path, load_source
@@ -133,6 +134,12 @@ class Settings:
     experiments: Mapping[str, Any] = field(default_factory=dict)
     """``[experiments]`` of ``lt4rec.toml``, as written there: the race for Table 2."""
 
+    ray_address: str | None = None
+    """The Ray cluster that computes cells, tickets and large days; None: the runs' own processes do."""
+
+    ray: RayConfig = field(default_factory=RayConfig)
+    """``[ray]`` of ``lt4rec.toml``: what is reserved there."""
+
     def __post_init__(self) -> None:
         if self.ticket_days < 2:
             raise ConfigError(
@@ -207,6 +214,8 @@ def read_settings(
         learning={name: toml.get(name, {}) for name in LEARNING_TABLES},
         generator=toml.get("source", {}),
         experiments=toml.get("experiments", {}),
+        ray_address=ray_address(env),
+        ray=from_mapping(RayConfig, toml.get("ray", {}), where=f"[ray] in {home / 'lt4rec.toml'}"),
     )
 
 
@@ -244,7 +253,8 @@ def read_toml(path: Place) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
     known = {
-        *LEARNING_TABLES, "automation", "experiments", "operation", "quality", "samples", "serving", "source",
+        *LEARNING_TABLES, "automation", "experiments", "operation", "quality", "ray", "samples", "serving",
+        "source",
     }  # fmt: skip
     if unknown := sorted(set(toml) - known):
         raise ConfigError(

@@ -20,6 +20,7 @@ CORE_ROOMS = [
     "report",
 ]
 ASSET_ROOMS = [
+    "cluster_settings",
     "settings",
     "trials",
     "partitions",
@@ -34,6 +35,9 @@ ASSET_ROOMS = [
     "tables",
     "learning",
     "research",
+    "cells",
+    "cluster",
+    "cluster_day",
     "findings",
     "online",
     "report",

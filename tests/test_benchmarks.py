@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = (
     "simulator",
     "training",
+    "workers",
     "sql",
     "metrics",
     "accuracy",

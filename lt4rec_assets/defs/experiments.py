@@ -3,27 +3,25 @@
 ``lt4rec race`` runs all of it in one command; in the UI rows and cells are partitions, to be backfilled.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from lt4rec_assets.cells import run_cell, tune
+from lt4rec_assets.cluster import Cluster
 from lt4rec_assets.gate import clear_failure
 from lt4rec_assets.metadata import markdown_table
-from lt4rec_assets.partitions import TRAINING_POOL
+from lt4rec_assets.partitions import TRAINING_POOL, pool_of
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource
-from lt4rec_assets.trials import Cell, ExperimentsConfig, cells_of, shares_of
-from lt4rec_core.errors import ConfigError, Lt4recError
+from lt4rec_assets.trials import ExperimentsConfig, cells_of, shares_of
+from lt4rec_core.errors import ConfigError
 from lt4rec_core.model.variants import VARIANTS
 
 if TYPE_CHECKING:
-    from lt4rec_assets.research import Research
-    from lt4rec_core.experiments.records import Cell as Finished
     from lt4rec_core.experiments.records import Frozen
-    from lt4rec_core.experiments.tuning import Checkpoint
 
 GROUP = "experiments"
 TUNED = dg.AssetKey([GROUP, "tuned_settings"])
@@ -80,27 +78,32 @@ def _tuned_settings(project: Project, config: ExperimentsConfig) -> dg.AssetsDef
         key=TUNED,
         group_name=GROUP,
         partitions_def=dg.StaticPartitionsDefinition(list(VARIANTS)),
-        pool=TRAINING_POOL,
+        pool=pool_of(project.settings.ray_address),
         deps=[_samples_of_the_race(project, config)],
         kinds={"pytorch"},
     )
     def tuned_settings(
-        context: dg.AssetExecutionContext, config: TuningRunConfig, lake: LakeResource
+        context: dg.AssetExecutionContext,
+        config: TuningRunConfig,
+        lake: LakeResource,
+        cluster: dg.ResourceParam[Cluster],
     ) -> dg.MaterializeResult:
         """The settings that a row won with on the validation day, frozen before any test day is scored.
 
         Every row tries equally many; a row of the scarcity curve is tuned again at each share of labels.
         What was frozen is reused as long as data, budget and the settings it starts from are the same.
         """
-        from lt4rec_assets.research import Research
-
         name, metadata = context.partition_key, dict[str, Any]()
         with clear_failure():
-            research = Research.of(project, lake.open(project))
-            for share in config.shares or shares_of(research.config, name):
-                began = time.monotonic()
-                frozen = research.tune(name, share, _teller(context, share))
-                metadata |= _describe_frozen(frozen, share, time.monotonic() - began)
+            lake.open(project)
+            shares = config.shares or shares_of(ExperimentsConfig.of(project.settings), name)
+            ended = dict(cluster.each(project, tune, [(name, s) for s in shares], context.log.info))
+            for _, share in (call for call in ended if isinstance(ended[call], Exception)):
+                context.log.error(f"share {share:g} failed")
+            for found in (found for found in ended.values() if isinstance(found, Exception)):
+                raise found
+            for share in shares:
+                metadata |= _describe_frozen(ended[name, share][0], share, ended[name, share][1])
         return dg.MaterializeResult(metadata=metadata)
 
     return tuned_settings
@@ -114,35 +117,34 @@ def _variant_run(project: Project, config: ExperimentsConfig) -> dg.AssetsDefini
         key=RUN,
         group_name=GROUP,
         partitions_def=dg.StaticPartitionsDefinition([cell.key for cell in cells]),
-        pool=TRAINING_POOL,
+        pool=pool_of(project.settings.ray_address),
         # The seeds of a row stand together: one run reads the samples once for all of them.
         backfill_policy=dg.BackfillPolicy.multi_run(config.seeds),
         deps=[dg.AssetDep(TUNED, partition_mapping=dg.StaticPartitionMapping(keys))],
         kinds={"pytorch"},
     )
-    def variant_run(context: dg.AssetExecutionContext, lake: LakeResource) -> None:
+    def variant_run(
+        context: dg.AssetExecutionContext, lake: LakeResource, cluster: dg.ResourceParam[Cluster]
+    ) -> None:
         """One cell of the race: a row refitted under one seed with frozen settings, scored on the test days.
 
         Partitions are named share of CVR labels | row | seed. A finished cell is read, not run again; a cell
         that fails takes no other along.
         """
-        from lt4rec_assets.research import Research
-
-        wanted = [Cell.of(key) for key in context.partition_keys]
+        wanted = list(context.partition_keys)
         failed: dict[str, str] = {}
         with clear_failure():
-            research = Research.of(project, lake.open(project))
-        for number, cell in enumerate(wanted, start=1):
-            try:
-                metadata = _run_cell(research, cell)
-            except Lt4recError as error:
-                failed[cell.key] = f"{type(error).__name__}: {error}"
-                context.log.error(f"{cell.key} failed: {failed[cell.key]}")
-                continue
-            context.log.info(f"{number} of {len(wanted)}: {cell.key} {_told(metadata)}")
-            context.add_asset_metadata(metadata, partition_key=cell.key)
-            if len(wanted) > 1:  # should another cell of this run fail, this one is on record
-                context.log_event(dg.AssetMaterialization(RUN, partition=cell.key, metadata=metadata))
+            lake.open(project)
+            ended = cluster.each(project, run_cell, [(key,) for key in wanted], context.log.info)
+            for number, ((key,), found) in enumerate(ended, start=1):
+                if isinstance(found, Exception):
+                    failed[key] = f"{type(found).__name__}: {found}"
+                    context.log.error(f"{key} failed: {failed[key]}")
+                    continue
+                context.log.info(f"{number} of {len(wanted)}: {key} {_told(found)}")
+                context.add_asset_metadata(found, partition_key=key)
+                if len(wanted) > 1:  # should another cell of this run fail, this one is on record
+                    context.log_event(dg.AssetMaterialization(RUN, partition=key, metadata=found))
         if failed:
             why = "; ".join(f"{key}: {reason}" for key, reason in failed.items())
             raise dg.Failure(f"{len(failed)} of {len(wanted)} cells failed. {why}", allow_retries=False)
@@ -211,14 +213,6 @@ def _ablations(project: Project) -> dg.AssetsDefinition:
     return ablations
 
 
-def _teller(context: dg.AssetExecutionContext, share: float) -> "Callable[[Checkpoint], None]":
-    def tell(point: "Checkpoint") -> None:
-        metrics = ", ".join(f"{name} {value:.5f}" for name, value in point.metrics.items())
-        context.log.info(f"share {share:g}: trial {point.trial} after {point.epoch} passes: {metrics}")
-
-    return tell
-
-
 def _describe_frozen(frozen: "Frozen", share: float, seconds: float) -> dict[str, Any]:
     at = "" if share == 1 else f"_at_{share:g}"
     tried = [{"trial": p.trial, "passes": p.epoch, **p.metrics} for p in frozen.tried]
@@ -231,20 +225,6 @@ def _describe_frozen(frozen: "Frozen", share: float, seconds: float) -> dict[str
         f"settings{at}": dg.MetadataValue.json(frozen.settings.to_mapping()["training"]),
         f"learning_rate{at}": training.learning_rate,
         f"tried{at}": markdown_table(tried) if tried else dg.MetadataValue.md("taken over from another race"),
-    }
-
-
-def _run_cell(research: "Research", cell: Cell) -> dict[str, Any]:
-    began = time.monotonic()
-    reused = research.finished(cell) is not None
-    found: Finished = research.run(cell)
-    return {
-        **{name: float(value) for name, value in found.metrics.items()},
-        **{f"density_{task}": float(share) for task, share in found.densities.items()},
-        **{name: float(value) for name, value in found.calibration.items()},
-        "frozen_digest": found.frozen,
-        "reused": reused,
-        "seconds": time.monotonic() - began,
     }
 
 

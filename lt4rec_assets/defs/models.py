@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 from pydantic import Field
 
+from lt4rec_assets.cluster import Cluster
+from lt4rec_assets.cluster_day import train_day_together
 from lt4rec_assets.defs.tickets import TICKET
 from lt4rec_assets.gate import clear_failure, making
 from lt4rec_assets.labels import code_version
@@ -20,6 +22,7 @@ from lt4rec_core.config import digest_of
 
 if TYPE_CHECKING:
     from lt4rec_core.training.daily import DayReport
+    from lt4rec_core.training.trainer import Progress
 
 Kind = Literal["snet", "baseline"]
 SNET = dg.AssetKey(["models", "snet"])
@@ -81,7 +84,11 @@ def _chain(
         code_version=code_version(project, "model", "training", "data/loading.py", learns=True),
     )
     def model(
-        context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource, store: ModelStoreResource
+        context: dg.AssetExecutionContext,
+        config: ModelConfig,
+        lake: LakeResource,
+        store: ModelStoreResource,
+        cluster: dg.ResourceParam[Cluster],
     ) -> dg.MaterializeResult:
         days = days_of(context)
         with clear_failure():
@@ -90,7 +97,7 @@ def _chain(
         for day in days:
             with making(project, lake, key.to_user_string(), day, context):
                 first = day in (project.settings.start, chain_start)
-                report, read = _train(project, kind, day, first, lake, store, context.log.info)
+                report, read = _train(project, kind, day, first, lake, store, cluster, context.log.info)
             metadata = describe(report, read)
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
             context.log.info(f"{kind} of {day}: {_losses(report)}, {report.seconds:.1f} s")
@@ -116,25 +123,28 @@ def _train(
     first: bool,
     lake: LakeResource,
     store: ModelStoreResource,
+    cluster: Cluster,
     say: Callable[[str], None],
 ) -> tuple["DayReport", dict[str, Any]]:
     """Read the day, continue the chain, publish the model; beside the report, what it was made from."""
     from lt4rec_assets.learning import SAMPLES, Learning
+    from lt4rec_core.data.streaming import SampleStream
     from lt4rec_core.training.daily import train_day
 
     learning, opened, models = Learning.of(project), lake.open(project), store.open()
     chain = learning.chain(kind, models)
     samples, version = learning.samples_or_stream(opened, day, day)
-    log = ProgressLog(say)
-    report = train_day(
-        models,
-        chain,
-        day,
-        samples,
-        first=first,
-        data_versions={SAMPLES: version},
-        report=lambda where: log(f"{kind} of {day}", where),
-    )
+    log, versions = ProgressLog(say), {SAMPLES: version}
+
+    def tell(where: "Progress") -> None:
+        log(f"{kind} of {day}", where)
+
+    if isinstance(samples, SampleStream) and cluster.train_together(project):
+        report = train_day_together(
+            project, models, chain, day, samples, first=first, versions=versions, report=tell
+        )
+    else:
+        report = train_day(models, chain, day, samples, first=first, data_versions=versions, report=tell)
     read = {
         "read_delta_versions": {SAMPLES: version},
         "ticket_digests": {task: ticket.digest for task, ticket in chain.tickets.items()},

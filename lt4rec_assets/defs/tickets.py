@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from lt4rec_assets.cells import search
+from lt4rec_assets.cluster import Cluster, one
 from lt4rec_assets.gate import clear_failure
 from lt4rec_assets.labels import code_version
 from lt4rec_assets.metadata import markdown_table, picture
-from lt4rec_assets.partitions import TRAINING_POOL
-from lt4rec_assets.progress import ProgressLog
+from lt4rec_assets.partitions import pool_of
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource, ModelStoreResource
 from lt4rec_core.errors import MaskError, ModelStoreError
@@ -47,13 +48,17 @@ def _ticket(project: Project) -> dg.AssetsDefinition:
         key=TICKET,
         group_name="tickets",
         partitions_def=days.tasks,
-        pool=TRAINING_POOL,
+        pool=pool_of(project.settings.ray_address),
         deps=[dg.AssetDep(["training", "samples"], partition_mapping=days.on_ticket_window())],
         kinds={"pytorch"},
         code_version=code_version(project, "model", "training", "data/loading.py", learns=True),
     )
     def ticket(
-        context: dg.AssetExecutionContext, config: TicketConfig, lake: LakeResource, store: ModelStoreResource
+        context: dg.AssetExecutionContext,
+        config: TicketConfig,
+        lake: LakeResource,
+        store: ModelStoreResource,
+        cluster: dg.ResourceParam[Cluster],
     ) -> dg.MaterializeResult:
         """The mask of one task: Algorithm 1, lines 1-10, on the ticket window; reused unchanged every day.
 
@@ -69,15 +74,7 @@ def _ticket(project: Project) -> dg.AssetsDefinition:
             found = None if config.redraw else _stored(context, models, learning.ticket_key, task)
             reused = found is not None
             if found is None:
-                log, pruning = ProgressLog(context.log.info), learning.pruning
-                found = learning.search(
-                    task,
-                    tables,
-                    on_round=_reporter(context, pruning.n_pruning),
-                    progress=lambda i, where: log(
-                        f"{task}, round {i} of {pruning.n_pruning}", where, pruning.epochs
-                    ),
-                )
+                found = one(cluster, project, search, (task,), context.log.info)
                 models.save_ticket(learning.ticket_key, found)
             record_ticket(tables, learning.ticket_key, found)
         return dg.MaterializeResult(
@@ -171,18 +168,6 @@ def _pruning_picture(tickets: "Mapping[str, Ticket]") -> bytes:
         "Validation metric against remaining weights",
         chosen={name: found.best_i for name, found in named.items()},
     )
-
-
-def _reporter(context: dg.AssetExecutionContext, n_rounds: int) -> Any:
-    """Tells of each round that is done; round 0 is the dense network."""
-
-    def on_round(done: Any) -> None:
-        context.log.info(
-            f"round {done.i} of {n_rounds}: density {done.density:.3f}, "
-            f"validation metric {done.metric:.5f}, training loss {done.train_loss:.5f}"
-        )
-
-    return on_round
 
 
 def _describe(found: "Ticket") -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_a_number_has_bounds_which_its_description_tells(definitions, n):
 def test_resources_and_their_settings_are_described(definitions):
     resources = definitions.resolve_implicit_global_asset_job_def().resource_defs
 
-    assert set(resources) == {"lake", "store", "io_manager"}
+    assert set(resources) == {"lake", "store", "cluster", "io_manager"}
     for name, resource in resources.items():
         assert resource.description, name
         for path, field in fields_of(resource.config_schema.config_type, (name,)):

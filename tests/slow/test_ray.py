@@ -1,0 +1,228 @@
+"""A real Ray cluster of two cores: cells side by side, a day of two workers, and workers that are killed."""
+
+import threading
+import time
+from dataclasses import replace
+from datetime import date, timedelta
+
+import dagster as dg
+import numpy as np
+import pytest
+import torch
+from support.ray import ray_cluster
+
+from lt4rec_assets.backfill import Backfill
+from lt4rec_assets.defs.experiments import RUN
+from lt4rec_assets.graph import build_graph
+from lt4rec_assets.home import prepare_home
+from lt4rec_assets.learning import Learning
+from lt4rec_assets.project import Project
+from lt4rec_assets.race import run_race
+from lt4rec_assets.settings import read_settings
+from lt4rec_core.data import staging
+from lt4rec_core.data.lake import Lake
+from lt4rec_core.data.streaming import SampleStream
+from lt4rec_core.evaluation.metrics import auc_score
+from lt4rec_core.training.daily import score_day, train_day
+from lt4rec_core.training.store import ModelStore
+
+pytestmark = [
+    pytest.mark.slow,
+    # Ray's own: it leaves what its processes were opened with to the garbage collector.
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
+    ),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+FIRST, LAST = date(2026, 1, 5), date(2026, 1, 8)
+TOML = """
+[source]
+impressions_per_day = 7500
+n_users = 600
+n_videos = 300
+
+[network]
+embedding_dim = 4
+hidden = [16, 8]
+
+[training]
+batch_size = 128
+stream_above_mb = 1
+
+[pruning]
+n_pruning = 1
+q = 0.5
+
+[experiments]
+seeds = 2
+n_test = 1
+n_trials = 1
+max_epochs = 1
+label_shares = []
+
+[ray]
+workers = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with ray_cluster() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+        yield running
+
+
+class Home:
+    """Four days of samples in row groups of 500 rows, and what is run over them with or without Ray."""
+
+    def __init__(self, folder):
+        folder.mkdir()
+        (folder / "lt4rec.toml").write_text(TOML)
+        self.path, self.said = folder, []
+        self.backfill("group:source or group:samples or group:features or group:training", FIRST, LAST)
+
+    def settings(self, ray=""):
+        return read_settings(
+            {
+                "LT4REC_HOME": str(self.path), "LT4REC_START": str(FIRST), "LT4REC_END": str(LAST),
+                "LT4REC_TICKET_DAYS": "2", "LT4REC_RAY": ray,
+            }
+        )  # fmt: skip
+
+    def backfill(self, select, first, last, ray=""):
+        """Returns what was said; everything must have become green."""
+        project = Project.of(self.settings(ray))
+        prepare_home(project)
+        with dg.DagsterInstance.get() as instance:
+            outcome = Backfill(build_graph(project), project, instance, say=self.said.append).run(
+                first, last, select
+            )
+        assert outcome.ok, outcome.failed
+        return outcome
+
+    def learning(self):
+        return Learning.of(Project.of(self.settings()))
+
+    def stream(self, day):
+        samples, _ = self.learning().samples_or_stream(Lake(self.path), day, day)
+        assert isinstance(samples, SampleStream)
+        return samples
+
+    def snet(self):
+        store = ModelStore(self.path)
+        return store, self.learning().chain("snet", store)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DAGSTER_HOME", raising=False)
+        patch.setattr(staging, "ROWS_PER_GROUP", 500)
+        torch.set_num_threads(1)
+        yield Home(tmp_path_factory.mktemp("ray") / "home")
+
+
+@pytest.fixture(scope="module")
+def ticketed(home, cluster):
+    """With tickets, which the cluster found."""
+    home.backfill("key:tickets/ticket", FIRST, LAST, ray=cluster.address)
+    return home
+
+
+@pytest.fixture(scope="module")
+def trained(ticketed, cluster):
+    """With a first day of sNET by two workers, whom nobody disturbed; its manifest."""
+    ticketed.backfill("key:models/snet", FIRST, FIRST, ray=cluster.address)
+    store, chain = ticketed.snet()
+    return store.manifest("snet", chain.digest, FIRST)
+
+
+def auc(store, chain, samples):
+    """Of tomorrow's clicks, by today's model."""
+    found, _ = score_day(store, chain, FIRST, samples)
+    labels = torch.cat([part.labels["is_click"] for part in samples.labels(["is_click"])]).double().numpy()
+    return auc_score(labels, found["p_ctr"])
+
+
+def test_tickets_found_on_the_cluster_are_those_that_this_machine_finds(ticketed):
+    home = ticketed
+    learning, store = home.learning(), ModelStore(home.path)
+
+    found = store.load_ticket(learning.ticket_key, "cvr")
+    here = learning.search("cvr", Lake(home.path), on_round=lambda done: None)
+    assert found.digest == here.digest
+    assert [r.metric for r in found.rounds] == [r.metric for r in here.rounds]
+
+
+def test_a_day_of_two_workers_is_as_good_as_one_process_makes_it(home, trained):
+    store, chain = home.snet()
+    assert trained["identity"]["workers"] == 2
+    assert trained["n_samples"] == trained["metrics"]["ctr"]["n"] == len(home.stream(FIRST))
+    assert not list((home.path / "ray").glob("snet*/*")), "a finished day leaves no checkpoint"
+    by_one, tomorrow = [], home.stream(FIRST + timedelta(days=1))
+    for seed in range(1, 6):
+        alone, other = ModelStore(home.path / f"seed{seed}"), replace(chain, seed=seed)
+        train_day(alone, other, FIRST, home.stream(FIRST), first=True)
+        by_one.append(auc(alone, other, tomorrow))
+    spread = 2.776 * np.std(by_one, ddof=1) * np.sqrt(1 + 1 / len(by_one))  # where a sixth seed would lie
+    print(
+        f"AUC by two workers {auc(store, chain, tomorrow):.4f}, by one {np.mean(by_one):.4f} +- {spread:.4f}"
+    )
+    assert abs(auc(store, chain, tomorrow) - np.mean(by_one)) < spread
+
+
+def test_a_worker_killed_in_the_middle_is_replaced_and_the_day_ends_as_if_undisturbed(home, cluster, trained):
+    store, chain = home.snet()
+    killed = []
+
+    def kill():
+        """Once a checkpoint stands, so that there is something to go on from."""
+        while not list((home.path / "ray").glob("snet*/*/manifest.json")):
+            time.sleep(0.05)
+        killed.append(cluster.kill_one("RayTrainWorker"))
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    home.backfill("key:models/snet", FIRST, FIRST, ray=cluster.address)
+
+    killer.join(0)
+    assert killed
+    again = store.manifest("snet", chain.digest, FIRST)
+    assert again["written_at"] > trained["written_at"]
+    assert again["digest"] == trained["digest"]
+    assert again["metrics"] == trained["metrics"]
+
+
+def test_seeds_run_side_by_side_and_a_cell_that_fails_takes_no_other_along(home, cluster):
+    said = []
+
+    def race():
+        return run_race(home.settings(cluster.address), ("base_ctr",), (), say=said.append, tables=False)
+
+    assert race().ok
+    (folder,) = (home.path / "experiments").glob("*/cells/base_ctr/*")
+    for cell in folder.iterdir():
+        for file in sorted(cell.iterdir()):
+            file.unlink()
+        cell.rmdir()
+    (folder / "1").write_text("in the way of the second seed")
+
+    outcome = race()
+    assert [key for asset, key in outcome.green if asset == RUN] == ["1|base_ctr|0"]
+    assert [key for _, key in outcome.failed] == ["1|base_ctr|1"]
+    assert "1|base_ctr|1: ModelStoreError" in next(iter(outcome.failed.values()))
+
+    finished = (folder / "0" / "manifest.json").read_bytes()
+    (folder / "1").unlink()
+    assert race().ok
+    assert (folder / "0" / "manifest.json").read_bytes() == finished, "a finished cell was run again"
+    assert (folder / "1" / "manifest.json").exists()
+    assert sum(line.startswith("[2/2] 1|base_ctr|1") and "ctr_auc" in line for line in said) == 2
+
+
+def test_a_cluster_that_is_not_there_is_named_at_once(home):
+    began = time.monotonic()
+    outcome = run_race(home.settings("127.0.0.1:9"), ("base_ctr",), (), say=lambda line: None, tables=False)
+
+    assert "no Ray cluster answers at 127.0.0.1:9" in next(iter(outcome.failed.values()))
+    assert time.monotonic() - began < 30
