@@ -20,6 +20,7 @@ from lt4rec_assets.cluster import code_digest, project_at_node
 from lt4rec_assets.project import Project
 from lt4rec_assets.settings import Settings
 from lt4rec_core.config import digest_of
+from lt4rec_core.data.places import working_folder
 from lt4rec_core.errors import Lt4recError, TrainingError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def train_day_together(
         samples.block_rows,
         code_digest(),
     ]
-    root = project.settings.home / "ray"
+    root = working_folder(project.settings.home) / "ray"
     folder = root / f"{chain.kind}-{day}-{digest_of(decides)[:16]}"
     work = Day(project.settings, code_digest(), chain.kind, day, first, samples, versions, folder)
     for other in root.glob(f"{chain.kind}-{day}-*"):

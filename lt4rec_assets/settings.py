@@ -135,7 +135,7 @@ class Settings:
     """``[experiments]`` of ``lt4rec.toml``, as written there: the race for Table 2."""
 
     ray_address: str | None = None
-    """The Ray cluster that computes cells, tickets and large days; None: the runs' own processes do."""
+    """``LT4REC_RAY``: the cluster that computes cells, tickets and large days; None: there is none."""
 
     ray: RayConfig = field(default_factory=RayConfig)
     """``[ray]`` of ``lt4rec.toml``: what is reserved there."""

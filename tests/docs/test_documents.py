@@ -27,6 +27,7 @@ NOT_OURS = {
     "cp": "copies the example of the settings",
     "docker": "needs an engine; tests/test_deployment.py reads compose.yaml",
     "diff": "compares a home's dagster.yaml with the project's",
+    "ray": "starts servers; tests/slow/support/ray.py starts one",
     "sudo": "needs a machine's root: passwords for nginx",
 }
 """Programs whose lines are not run, and why; whatever is not named here is run or checked."""
