@@ -67,13 +67,23 @@ class Span:
 
 @contextmanager
 def measured() -> Iterator[Span]:
-    """Take the time and the peak of a block; the span is complete when the block ends."""
+    """Take the time and the peak of a block; the span is complete when the block ends. Blocks may nest."""
     span = Span()
+    for outer in _OPEN:
+        outer.peak_mb = max(outer.peak_mb, _peak_mb())  # the system is about to forget it
     _forget_peak()
+    _OPEN.append(span)
     started = cpu_seconds()
-    yield span
+    try:
+        yield span
+    finally:
+        _OPEN.pop()
     span.cpu = cpu_seconds() - started
-    span.peak_mb = _peak_mb()
+    span.peak_mb = max(span.peak_mb, _peak_mb())
+
+
+_OPEN: list[Span] = []
+"""The blocks that are being measured, the outermost first."""
 
 
 def _forget_peak() -> None:

@@ -112,6 +112,20 @@ def test_a_block_has_a_peak_of_its_own(benchmarks):
     assert small.peak_mb < large.peak_mb - 150
 
 
+def test_the_peak_of_a_block_is_that_of_the_blocks_within_too(benchmarks):
+    with benchmarks.measure.measured() as whole:
+        with benchmarks.measure.measured() as large:
+            there = b"x" * 100_000_000
+            del there
+        with benchmarks.measure.measured() as small:
+            pass
+
+    assert whole.peak_mb >= large.peak_mb
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("only Linux forgets a peak")
+    assert large.peak_mb > small.peak_mb + 50
+
+
 def test_a_second_belongs_to_the_innermost_watched_function(benchmarks):
     def work():
         until = time.process_time() + 0.1

@@ -107,10 +107,10 @@ class Profiles:
         with self.lake.scratch() as con:
             for given in self.file.inputs:
                 self._open(con, given, day)
-            rows = con.execute(self.file.compiled_sql or "").fetchall()
+            rows = con.execute(self.file.compiled_sql or "", {"dt": day}).fetchall()
         if self._identity(self._snapshots(), day) != identity:
             identity = ""  # published again while it was read: whose rows these are is not known
-        return Profile(self.table, day, identity, {measure: value for d, measure, value in rows if d == day})
+        return Profile(self.table, day, identity, {measure: value for _, measure, value in rows})
 
     def _open(self, con: duckdb.DuckDBPyConnection, given: Input, day: date) -> None:
         if not self.staged or (given.table, day) != (self.table, self.staged.day):

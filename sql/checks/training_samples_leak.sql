@@ -140,7 +140,7 @@ counted as (
 
 shares as (
 
-    select greatest(ceil(count(*) / $history_users)::bigint, 1) as n
+    select greatest(ceil(count(*) / $history_users), 1)::ubigint as n
     from features.user_features
 
 ),
@@ -150,7 +150,7 @@ checked as (
     select users.user_id
     from features.user_features as users
     cross join shares
-    where hash(users.user_id) % shares.n = (cast($dt as date) - date '1970-01-01') % shares.n
+    where hash(users.user_id) % shares.n = (cast($dt as date) - date '1970-01-01')::ubigint % shares.n
 
 ),
 

@@ -6,6 +6,7 @@
 -- grain:    one measure
 -- key:      measure
 -- inputs:   training.samples[0], source.users[0](user_id), source.videos[0](video_id)
+-- params:   $dt, the day
 -- compiled: $feature_cardinalities
 -- columns:
 --   dt       date     business day of the source
@@ -17,53 +18,49 @@ with
 users as (
 
     select
-        dt,
         user_id,
         count(*) as n
     from training.samples
-    group by dt, user_id
+    where dt = $dt
+    group by user_id
 
 ),
 
 videos as (
 
     select
-        dt,
         video_id,
         count(*) as n
     from training.samples
-    group by dt, video_id
+    where dt = $dt
+    group by video_id
 
 ),
 
 counted_users as (
 
     select
-        users.dt,
         count(users.user_id) as n_users,
         coalesce(sum(users.n) filter (where known.user_id is null), 0) as n_unknown
     from users
-    left join source.users as known on users.dt = known.dt and users.user_id = known.user_id
-    group by users.dt
+    left join source.users as known on users.user_id = known.user_id
 
 ),
 
 counted_videos as (
 
     select
-        videos.dt,
         count(videos.video_id) as n_videos,
         coalesce(sum(videos.n) filter (where known.video_id is null), 0) as n_unknown
     from videos
-    left join source.videos as known on videos.dt = known.dt and videos.video_id = known.video_id
-    group by videos.dt
+    left join source.videos as known on videos.video_id = known.video_id
 
 ),
 
+-- Not grouped by their one day: values of features would be counted at twice the cost.
 sampled as (
 
     select
-        dt,
         count(*) as n_samples,
         count(*) filter (where is_click) / count(*) as click_rate,
         sum(try_cast(watch_ratio as decimal(18, 15))) / count(watch_ratio) as watch_ratio,
@@ -71,7 +68,8 @@ sampled as (
         count(*) filter (where is_new_video) / count(*) as new_video_share,
         $feature_cardinalities
     from training.samples
-    group by dt
+    where dt = $dt
+    having count(*) > 0
 
 ),
 
@@ -84,22 +82,20 @@ daily as (
         counted_users.n_unknown / sampled.n_samples as unknown_user_share,
         counted_videos.n_unknown / sampled.n_samples as unknown_video_share
     from sampled
-    inner join counted_users on sampled.dt = counted_users.dt
-    inner join counted_videos on sampled.dt = counted_videos.dt
+    cross join counted_users
+    cross join counted_videos
 
 ),
 
 counted as (
 
-    select
-        dt,
-        unnest(feature_cardinalities) as feature
+    select unnest(feature_cardinalities) as feature
     from daily
 
 )
 
 select
-    daily.dt,
+    cast($dt as date) as dt,
     m.measure,
     m.value
 from daily
@@ -118,7 +114,7 @@ cross join
     ) as m (measure, value)
 union all
 select
-    counted.dt,
+    cast($dt as date) as dt,
     'values of ' || counted.feature.name as measure,
     counted.feature.n as value
 from counted
