@@ -83,7 +83,10 @@ def train_day_together(
     for other in root.glob(f"{chain.kind}-{day}-*"):
         if other != folder:  # of other samples, settings or code: nobody goes on from there
             shutil.rmtree(other, ignore_errors=True)
-    found = _watched(work, report)
+    try:
+        found = _watched(work, report)
+    finally:
+        _progress_file(work).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     return found
 

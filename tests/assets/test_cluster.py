@@ -8,6 +8,7 @@ from lt4rec_assets.cluster import Here, at_node, cluster_of, code_digest, one, r
 from lt4rec_assets.partitions import TRAINING_POOL, pool_of
 from lt4rec_assets.project import Project
 from lt4rec_core.errors import ConfigError, TrainingError
+from tests.assets.conftest import make_settings
 
 
 def half(project, say, number):
@@ -21,11 +22,11 @@ def broken(project, say):
     raise KeyError("nobody meant this")
 
 
-def opened(empty):
-    """Settings of a home that a run has opened, as every run does before it asks the cluster."""
-    settings = empty().project.settings
-    (settings.home / "lake").mkdir(exist_ok=True)
-    return settings
+@pytest.fixture
+def settings(tmp_path):
+    """Of a home that a run has opened, as every run does before it asks the cluster."""
+    (tmp_path / "home" / "lake").mkdir(parents=True)
+    return make_settings(tmp_path / "home")
 
 
 def test_here_each_call_is_answered_in_turn_and_one_that_fails_takes_no_other_along():
@@ -44,15 +45,11 @@ def test_the_error_of_a_single_call_is_raised():
         one(Here(), None, half, (7,), print)
 
 
-def test_a_node_tells_what_is_said_on_the_way_then_the_result(empty):
-    settings = opened(empty)
-
+def test_a_node_tells_what_is_said_on_the_way_then_the_result(settings):
     assert list(at_node(settings, code_digest(), half, (4,))) == [("said", "halving 4"), ("done", 2)]
 
 
-def test_a_node_hands_over_errors_those_nobody_meant_with_their_traceback(empty):
-    settings = opened(empty)
-
+def test_a_node_hands_over_errors_those_nobody_meant_with_their_traceback(settings):
     *_, (_, odd) = at_node(settings, code_digest(), half, (5,))
     ((_, bug),) = at_node(settings, code_digest(), broken, ())
 
@@ -61,9 +58,7 @@ def test_a_node_hands_over_errors_those_nobody_meant_with_their_traceback(empty)
     assert "test_cluster.py" in str(bug)
 
 
-def test_a_node_with_other_code_or_without_the_home_refuses(empty, tmp_path):
-    settings = opened(empty)
-
+def test_a_node_with_other_code_or_without_the_home_refuses(settings, tmp_path):
     ((_, other),) = at_node(settings, "0" * 64, half, (4,))
     ((_, lost),) = at_node(replace(settings, home=tmp_path), code_digest(), half, (4,))
 
@@ -79,8 +74,8 @@ def test_a_cluster_that_does_not_answer_is_said_within_seconds():
     assert time.monotonic() - began < 5
 
 
-def test_without_an_address_runs_compute_by_themselves_and_take_turns(empty):
-    project = Project.of(empty().project.settings)
+def test_without_an_address_runs_compute_by_themselves_and_take_turns(settings):
+    project = Project.of(settings)
 
     assert isinstance(cluster_of(project.settings), Here)
     assert not cluster_of(project.settings).train_together(project)
@@ -88,13 +83,13 @@ def test_without_an_address_runs_compute_by_themselves_and_take_turns(empty):
     assert pool_of("auto") is None
 
 
-def test_an_address_without_the_extra_says_what_to_install(empty, monkeypatch):
+def test_an_address_without_the_extra_says_what_to_install(settings, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "dagster_ray", None)
 
     with pytest.raises(ConfigError, match=r"LT4REC_RAY is set, but dagster-ray .* -e '.\[ray\]'"):
-        cluster_of(replace(empty().project.settings, ray_address="auto"))
+        cluster_of(replace(settings, ray_address="auto"))
 
 
 def test_the_digest_of_the_code_covers_python_and_sql(tmp_path, monkeypatch):

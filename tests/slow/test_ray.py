@@ -9,9 +9,11 @@ import dagster as dg
 import numpy as np
 import pytest
 import torch
+from support.dying import dies
 from support.ray import ray_cluster
 
 from lt4rec_assets.backfill import Backfill
+from lt4rec_assets.cluster import cluster_of
 from lt4rec_assets.defs.experiments import RUN
 from lt4rec_assets.graph import build_graph
 from lt4rec_assets.home import prepare_home
@@ -42,11 +44,13 @@ n_users = 600
 n_videos = 300
 
 [network]
-embedding_dim = 4
+embedding_dim = 8
 hidden = [16, 8]
 
 [training]
-batch_size = 128
+batch_size = 64
+learning_rate = 0.005
+embedding_learning_rate = 0.1
 stream_above_mb = 1
 
 [pruning]
@@ -218,6 +222,20 @@ def test_seeds_run_side_by_side_and_a_cell_that_fails_takes_no_other_along(home,
     assert (folder / "0" / "manifest.json").read_bytes() == finished, "a finished cell was run again"
     assert (folder / "1" / "manifest.json").exists()
     assert sum(line.startswith("[2/2] 1|base_ctr|1") and "ctr_auc" in line for line in said) == 2
+
+
+def test_what_a_killed_process_was_at_is_begun_again_so_often_and_the_others_go_on(home, cluster, tmp_path):
+    settings, said = home.settings(cluster.address), []
+    calls = [(str(tmp_path / "a"), 0), (str(tmp_path / "b"), 1), (str(tmp_path / "c"), 9)]
+
+    resource = cluster_of(settings)
+    with resource.yield_for_execution(None):
+        ended = dict(resource.each(Project.of(settings), dies, calls, said.append))
+
+    assert [ended[call] for call in calls[:2]] == ["done after 0 deaths", "done after 1 deaths"]
+    assert "died 3 times" in str(ended[calls[2]])
+    assert "[ray] memory_gb" in str(ended[calls[2]])
+    assert sum("begun again" in line for line in said) == 3
 
 
 def test_a_cluster_that_is_not_there_is_named_at_once(home):

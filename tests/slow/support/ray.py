@@ -60,7 +60,7 @@ def ray_cluster(cpus: int = 2) -> Iterator[RayCluster]:
         "--object-store-memory=100000000", f"--temp-dir={folder}",
     ]  # fmt: skip
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LT4REC_", "DAGSTER_"))}
-    env |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    env |= {"PYTHONPATH": f"{ROOT}:{ROOT}/tests/slow", "OMP_NUM_THREADS": "1"}
     with open(Path(folder) / "head.log", "wb") as log:
         process = subprocess.Popen(
             command, env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
