@@ -7,6 +7,9 @@ import pytest
 from lt4rec_assets.home import prepare_home
 from lt4rec_assets.project import Project
 from lt4rec_assets.resources import LakeResource
+from lt4rec_assets.settings import read_settings
+from lt4rec_core.data import objects
+from lt4rec_core.data.places import place, put_text
 from lt4rec_core.errors import ConfigError, LakeError
 from tests.assets.conftest import SMALL, make_settings
 
@@ -100,3 +103,79 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path):
 
     with pytest.raises(LakeError, match=r"home .* cannot be written.*LT4REC_HOME"):
         prepare_home(project)
+
+
+@pytest.fixture
+def bucket(in_store, tmp_path):
+    """Where a home of the test's own is to lie; its ``lt4rec.toml`` is there."""
+    home = place(f"s3://bucket-of-homes/{tmp_path.parent.name}/{tmp_path.name}")
+    put_text(home / "lt4rec.toml", SMALL)
+    return home
+
+
+def settings_in(bucket):
+    return read_settings({"LT4REC_HOME": str(bucket), "LT4REC_START": "2026-01-05"})
+
+
+def test_a_home_in_a_bucket_has_dagsters_part_and_its_scratch_in_the_working_folder(bucket, tmp_path):
+    project = Project.of(settings_in(bucket))
+    prepare_home(project)
+    lake = LakeResource(home=str(project.settings.home)).open(project)
+
+    working = tmp_path / "working"
+    assert project.settings.generator["impressions_per_day"] == 400
+    assert os.environ["DAGSTER_HOME"] == str(working / "dagster")
+    assert (working / "dagster" / "dagster.yaml").is_file()
+    assert lake.staging == working / "staging"
+    assert "samples.clicks" in lake.names()
+    assert (bucket / "home.json").is_file()
+    assert not (working / "home.json").exists()
+
+
+def test_a_home_in_a_bucket_of_another_data_set_is_refused(bucket):
+    prepare_home(Project.of(settings_in(bucket)))
+    other = read_settings({"LT4REC_HOME": str(bucket), "LT4REC_START": "2026-01-06"})
+
+    with pytest.raises(ConfigError, match=f"the home {bucket} holds another data set: start"):
+        prepare_home(Project.of(other))
+
+
+def test_a_working_folder_serves_one_home(bucket, tmp_path):
+    prepare_home(Project.of(settings_in(bucket)))
+    with pytest.raises(ConfigError, match=rf"belongs to {bucket}, not to {bucket}/b\. Set LT4REC_LOCAL"):
+        prepare_home(Project.of(settings_in(bucket / "b")))
+
+    (tmp_path / "working" / "home.json").write_text("{}")
+    with pytest.raises(ConfigError, match="is a home of its own, and cannot serve"):
+        prepare_home(Project.of(settings_in(bucket)))
+
+
+def test_a_store_that_cannot_be_shared_is_refused_before_anything_is_there(in_store, tmp_path):
+    with pytest.raises(LakeError, match="no conditional writes"):
+        prepare_home(Project.of(settings_in("s3://forgetful-homes/home")))
+
+    assert not list(objects.below("forgetful-homes", "home"))
+    assert not (tmp_path / "working").exists()
+
+
+def test_what_a_dotenv_file_says_of_the_bucket_reaches_what_reads_it(bucket, tmp_path, monkeypatch):
+    """Its libraries read the process's environment, not this project's settings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LT4REC_HOME", str(bucket))
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "taken back when the test ends")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    (tmp_path / ".env").write_text("AWS_ACCESS_KEY_ID=from-the-file\nAWS_REGION=other\n")
+
+    read_settings()
+
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "from-the-file"
+    assert os.environ["AWS_REGION"] == "eu-central-1"
+
+
+def test_a_toml_that_cannot_be_read_from_a_bucket_says_why(bucket, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    objects.forget()
+
+    with pytest.raises(ConfigError, match=r"lt4rec\.toml cannot be read: .* refuses these credentials"):
+        settings_in(bucket)

@@ -1,11 +1,13 @@
 """A home in a bucket, on a real server: what a folder makes, whoever is killed, and clear refusals."""
 
+import json
 import os
 import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from support import writer
@@ -26,6 +28,7 @@ from lt4rec_core.data.places import folders, listed
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).resolve().parents[2]
 FIRST, N_DAYS = date(2026, 1, 5), 3
 LAST = FIRST + timedelta(days=N_DAYS - 1)
 KILLED_AFTER = (30, 60, 25)
@@ -175,3 +178,13 @@ def test_a_store_that_cannot_be_used_is_refused_in_one_line_and_nothing_is_creat
     if address.startswith("s3://forgetful"):
         assert not list(objects.below("forgetful-store", "home"))
     assert not (tmp_path / "working").exists()
+
+
+def test_what_a_bucket_costs_is_measured():
+    command = [sys.executable, "-m", "benchmarks.bucket", "--quick", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+
+    assert done.returncode == 0, done.stderr[-4000:]
+    figures = {figure["name"]: figure["values"][0] for figure in json.loads(done.stdout)}
+    asked = {kind: figures[f"warm day, 300 impressions: {kind}"] for kind in ("GET", "HEAD", "LIST", "PUT")}
+    assert 0 < sum(asked.values()) < 1000, f"a day asks the store far more often than it did: {asked}"
