@@ -12,7 +12,7 @@ from lt4rec_core.data import objects
 from lt4rec_core.data.duck import first_line, path_literal, printable, quoted
 from lt4rec_core.data.places import Place, RemotePath, open_parquet
 from lt4rec_core.data.sqlfile import Column
-from lt4rec_core.data.staging import content_of
+from lt4rec_core.data.staging import ROWS_PER_GROUP, content_of
 from lt4rec_core.errors import LakeError
 
 ARROW_TYPES = {
@@ -78,14 +78,13 @@ class Snapshot:
     def _dataset(self, first: date | None, last: date | None) -> ds.Dataset:
         """The files of some days, their column ``dt`` as the log has it."""
         kind, fs = ds.ParquetFileFormat(), objects.file_system()
-        wanted = set(self.between(first, last))
-        fragments = [
-            kind.make_fragment(
-                path.arrow, fs, ds.field("dt") == pa.scalar(day, pa.date32()), file_size=path.size
-            )
-            for day, path, _ in self.files
-            if path in wanted and isinstance(path, RemotePath)
-        ]
+        fragments: list[ds.ParquetFileFragment] = []
+        for day, path, n_rows in self.files:
+            is_asked = (first is None or day >= first) and (last is None or day <= last)
+            if is_asked and isinstance(path, RemotePath):
+                of_day = ds.field("dt") == pa.scalar(day, pa.date32())
+                fragment = kind.make_fragment(path.arrow, fs, of_day, file_size=path.size)
+                fragments += _by_row_group(fragment) if n_rows > ROWS_PER_GROUP else [fragment]
         return ds.FileSystemDataset(fragments, self.schema, kind, fs)
 
     def require(self, names: Iterable[str]) -> None:
@@ -113,6 +112,14 @@ class Snapshot:
                     "again, which replaces the file."
                 )
         return None
+
+
+def _by_row_group(fragment: ds.ParquetFileFragment) -> list[ds.ParquetFileFragment]:
+    """A fragment for each row group: what Arrow has read of a fragment it keeps until the fragment's end."""
+    try:
+        return list(fragment.split_by_row_group())
+    except (OSError, pa.ArrowException):  # whoever scans it is told what is wrong
+        return [fragment]
 
 
 def _unreadable(path: Place, n_rows: int) -> str | None:
