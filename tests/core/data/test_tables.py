@@ -70,6 +70,17 @@ def users(lake, first=MONDAY, last=TUESDAY):
     return lake.open(CLICKS, first, last, ["user_id"]).read_all()["user_id"].to_pylist()
 
 
+def test_a_snapshot_tells_what_a_day_holds_by_the_names_of_its_files(lake):
+    held = []
+    for names in ("ab", "abc", "ab"):
+        published = put(lake, MONDAY, *names)
+        held.append(lake.snapshot(CLICKS).contents(MONDAY))
+        assert held[-1] == [published.digest[:16]]
+
+    assert held[0] == held[2] != held[1], "the same rows again are the same content"
+    assert lake.snapshot(CLICKS).contents(TUESDAY) == []
+
+
 def test_days_are_published_replaced_and_read_in_the_order_of_their_key(lake):
     put(lake, TUESDAY, "d", "c")
     put(lake, MONDAY, "old")
