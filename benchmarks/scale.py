@@ -7,12 +7,16 @@ are larger than ``stream_above_mb``). From the second day on it is scored by the
 paper's network (vectors of 32, trunk 512-256-128). Tickets are searched on the first day's first samples
 alone: they cost ``n_pruning`` + 1 trainings of their window, and a mask costs the same whatever it keeps.
 A folder that stays goes on where it stood; days it has are not made again.
+
+``--ids`` measures a table of so many ids instead: training on evenly drawn ones, which is the worst case, and
+what a model whose rows were all met takes to publish and to read.
 """
 
 import argparse
 import gc
 import os
 import sys
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -36,11 +40,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=2_000_000, help="impressions a day (%(default)s)")
     parser.add_argument("--days", type=int, default=15, help="how many (%(default)s)")
     parser.add_argument("--gated-days", type=int, default=2, help="of these, the last ones (%(default)s)")
+    parser.add_argument("--ids", type=int, help="measure a table of this many ids instead of days")
     parser.add_argument("--folder", type=Path, help="where logs and home stay for the next time")
 
 
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:
     """Every stage by day, per million impressions; then what all days together took and left behind."""
+    if asked.ids:
+        yield from _many_ids(asked.ids)
+        return
     if asked.quick:
         asked.rows, asked.days, asked.gated_days = 600, 2, 1
     with TemporaryDirectory(prefix="lt4rec-scale-") as temporary:
@@ -132,6 +140,32 @@ def _find_tickets(learning: "Learning", store: "ModelStore", samples: Any) -> No
             precision=automatic(learning.training, learning.network),
         )  # fmt: skip
         store.save_ticket(learning.ticket_key, ticket)
+
+
+def _many_ids(n_ids: int) -> Iterator[Figure]:
+    from benchmarks.trainers import Ours
+    from lt4rec_core.training import modelfile
+    from lt4rec_core.training.precision import has_bf16
+
+    of = f"{n_ids:,} ids"
+    ours = Ours(n_ids, 262_144, 1024, masked=True, precision="bf16" if has_bf16() else "fp32")
+    with measured() as span:
+        n = ours.run()
+    yield Figure(f"{of}, sNET", "samples/CPU s", [n / span.cpu])
+    yield Figure(f"{of}, sNET, peak memory", "MiB", [span.peak_mb])
+    ours.optimizers.embedding.touched.fill_(True)
+    with TemporaryDirectory(prefix="lt4rec-scale-") as temporary:
+        folder = Path(temporary)
+        started = time.perf_counter()
+        with measured() as span:
+            modelfile.publish(folder, ours.optimizers.state(), {}, {})
+        yield Figure(f"{of}, publishing a model", "CPU s", [span.cpu])
+        yield Figure(f"{of}, publishing a model, wall", "s", [time.perf_counter() - started])
+        yield Figure(f"{of}, publishing a model, peak memory", "MiB", [span.peak_mb])
+        yield Figure(f"{of}, a model on disk", "MiB", [_size(folder) / 2**20])
+        with measured() as span:
+            modelfile.load(folder, "the model")
+        yield Figure(f"{of}, reading a model", "CPU s", [span.cpu])
 
 
 def _add(spans: dict[str, Span], stage: str, span: Span) -> None:
