@@ -98,7 +98,7 @@ class Research:
         The first draw is tuned; the others take its settings over, as every draw does where
         ``frozen_from`` names another home.
         """
-        return _race(self, share, draw)
+        return _race(self, float(share), draw)  # 1 and 1.0 would be two races
 
     def tune(
         self, name: str, share: float, on_checkpoint: Callable[[Checkpoint], None] | None = None

@@ -14,7 +14,7 @@ from lt4rec_core.errors import Lt4recError
 from lt4rec_core.experiments.comparison import Comparison, as_table, compare
 from lt4rec_core.experiments.records import Cell
 from lt4rec_core.experiments.tables import complete_rows
-from lt4rec_core.model.variants import SCARCITY_ROWS, VARIANTS
+from lt4rec_core.model.variants import SCARCITY_ROWS, SINGLE_TASK, VARIANTS
 
 CONTROLS = {
     "hard_sharing": ("s_weight", "s_weight_fixed_sparsity"),
@@ -100,12 +100,16 @@ def _of_home(research: Research) -> Iterator[str]:
     yield f"Test days {days}; rows not complete: {', '.join(missing) or 'none'}."
     if research.best:
         yield "Best reachable: " + ", ".join(f"{name} {value:.5f}" for name, value in research.best.items())
-    yield "### Table 2\n\n" + as_table(research.compare(1.0, cells))
+    if set(SINGLE_TASK) - {cell.variant for cell in cells}:
+        yield "Nothing to compare with yet: the single-task rows are not complete."
+    else:
+        yield "### Table 2\n\n" + as_table(research.compare(1.0, cells))
     for control, rows in CONTROLS.items():
         if text := _against(control, rows, cells):
             yield f"### Against {control}\n\n{text}"
     for share in research.config.label_shares:
-        if scarce := research.finished_cells(share)[0]:
+        scarce = research.finished_cells(share)[0]
+        if {cell.variant for cell in scarce} >= set(SINGLE_TASK):
             yield f"### {share:.0%} of the CVR labels\n\n" + as_table(research.compare(share, scarce))
             for control, rows in SCARCE_CONTROLS.items():
                 if text := _against(control, rows, scarce):
