@@ -17,7 +17,8 @@ from lt4rec_core.experiments.tables import complete_rows
 from lt4rec_core.model.variants import SCARCITY_ROWS, SINGLE_TASK, VARIANTS
 
 CONTROLS = {
-    "hard_sharing": ("s_weight", "s_weight_fixed_sparsity"),
+    "hard_sharing": ("s_weight", "s_weight_fixed_sparsity", "s_weight_rewind"),
+    "random_masks_independent": ("s_weight",),
     "random_masks_fixed_sparsity": (
         "s_weight_fixed_sparsity",
         "s_weight_taylor",
@@ -34,7 +35,8 @@ CONTROLS = {
 """Rows to be compared with a control: as good as hard sharing with a fifth of a trunk; better than chance."""
 
 SCARCE_CONTROLS = {
-    "hard_sharing": ("s_weight", "s_weight_fixed_sparsity"),
+    "hard_sharing": ("s_weight", "s_weight_fixed_sparsity", "s_weight_rewind"),
+    "random_masks_independent": ("s_weight",),
     "random_masks_independent": ("s_weight",),
     "random_masks_fixed_sparsity": ("s_weight_fixed_sparsity",),
 }
