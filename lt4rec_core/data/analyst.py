@@ -8,11 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyarrow.fs import SubTreeFileSystem
@@ -23,6 +22,9 @@ from lt4rec_core.data.hints import explained, named
 from lt4rec_core.data.lake import Lake
 from lt4rec_core.data.places import Place, RemotePath, listed
 from lt4rec_core.errors import LakeError, QueryError
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds  # brings pandas along, wherever that is installed
 
 LOCKED = (
     "set enable_progress_bar = false",
@@ -106,7 +108,7 @@ def refresh(
         _create_analysts_view(con, path.stem, path.read_text(encoding="utf-8"))
 
 
-def _dataset(lake: Lake, name: str, delta: DeltaTable) -> ds.Dataset:
+def _dataset(lake: Lake, name: str, delta: DeltaTable) -> "ds.Dataset":
     """A table's files; those of a bucket by Arrow's own file system, whose threads end with the process."""
     folder = lake.folder(name)
     if isinstance(folder, RemotePath):

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from lt4rec_core.data import objects
 from lt4rec_core.data.duck import first_line, path_literal, printable, quoted
@@ -14,6 +14,9 @@ from lt4rec_core.data.places import Place, RemotePath, open_parquet
 from lt4rec_core.data.sqlfile import Column
 from lt4rec_core.data.staging import ROWS_PER_GROUP, content_of
 from lt4rec_core.errors import LakeError
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds  # brings pandas along, wherever that is installed
 
 ARROW_TYPES = {
     "boolean": pa.bool_(),
@@ -75,8 +78,10 @@ class Snapshot:
             scan = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'dt': date}})"
         return f"select {', '.join(map(quoted, names))} from {scan}"
 
-    def _dataset(self, first: date | None, last: date | None) -> ds.Dataset:
+    def _dataset(self, first: date | None, last: date | None) -> "ds.Dataset":
         """The files of some days, their column ``dt`` as the log has it."""
+        import pyarrow.dataset as ds
+
         kind, fs = ds.ParquetFileFormat(), objects.file_system()
         fragments: list[ds.ParquetFileFragment] = []
         for day, path, n_rows in self.files:
@@ -114,7 +119,7 @@ class Snapshot:
         return None
 
 
-def _by_row_group(fragment: ds.ParquetFileFragment) -> list[ds.ParquetFileFragment]:
+def _by_row_group(fragment: "ds.ParquetFileFragment") -> "list[ds.ParquetFileFragment]":
     """A fragment for each row group: what Arrow has read of a fragment it keeps until the fragment's end."""
     try:
         return list(fragment.split_by_row_group())
