@@ -35,8 +35,7 @@ CONTROLS = {
 """Rows to be compared with a control: as good as hard sharing with a fifth of a trunk; better than chance."""
 
 SCARCE_CONTROLS = {
-    "hard_sharing": ("s_weight", "s_weight_fixed_sparsity", "s_weight_rewind"),
-    "random_masks_independent": ("s_weight",),
+    "hard_sharing": ("s_weight", "s_weight_fixed_sparsity"),
     "random_masks_independent": ("s_weight",),
     "random_masks_fixed_sparsity": ("s_weight_fixed_sparsity",),
 }
