@@ -87,7 +87,7 @@ def run_race(
         else:
             race.side_by_side(cells, workers)
         if tables:
-            race.tables()
+            race.tables(has_all_labels=not shares or 1.0 in shares)
         return race.outcome
 
 
@@ -135,9 +135,9 @@ class RaceRun:
                 for cell in (c for c in cells if c.variant == row):
                     self._note(cell, status)
 
-    def tables(self) -> None:
-        """What the finished cells say, those of earlier races included."""
-        for key in (COMPARISON, SCARCITY):
+    def tables(self, has_all_labels: bool) -> None:
+        """What the finished cells say, earlier races included; Table 2 where all labels were raced."""
+        for key in (COMPARISON, SCARCITY) if has_all_labels else (SCARCITY,):
             self._run(key, None, key.path[-1])
 
     def ablations(self, rows: Sequence[str]) -> None:

@@ -75,6 +75,14 @@ def test_a_race_that_is_run_again_repeats_no_finished_cell(raced):
     assert raced.latest("experiments/variant_run", "0.5|s_weight|0")["reused"].value is True
 
 
+def test_a_race_of_scarce_labels_alone_leaves_table_two_alone(raced):
+    outcome = run_race(raced.project.settings, ("base_ctr",), (0.5,), say=lambda line: None)
+
+    assert outcome.ok
+    assert keys_of(outcome, "label_scarcity")
+    assert not keys_of(outcome, "offline_comparison")
+
+
 @pytest.mark.parametrize(
     ("rows", "shares", "message"),
     [
