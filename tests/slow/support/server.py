@@ -64,7 +64,9 @@ class Server:
         end = time.monotonic() + seconds
         last = ""
         while time.monotonic() < end:
-            assert self._started.is_running, f"the server ended while waiting for {what}:\n{self.log()}"
+            # Not is_running, whose patience is with one command: this server lives as long as the tests.
+            is_alive = self._started.process.poll() is None
+            assert is_alive, f"the server ended while waiting for {what}:\n{self.log()}"
             try:
                 if answer := done():
                     return answer
